@@ -1,0 +1,103 @@
+/**
+ * Answers and requests that the router writes itself.
+ *
+ * @module
+ */
+
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { NO_BYTES, Reframed } from "./frame.ts";
+import { Kind, SERVER_ERROR } from "./kinds.ts";
+
+/** `status_code` of a `ServerError`. */
+export const Status = {
+  SERVER_ERROR: 0,
+  VIEW_NOT_FOUND: 1,
+  TRANSPORT_ERROR: 2,
+} as const;
+
+/** A value of {@linkcode Status}. */
+export type StatusCode = typeof Status[keyof typeof Status];
+
+/** The answer that says what went wrong. */
+export function errorAnswer(
+  msgId: number,
+  entity: Uint8Array,
+  message: string,
+  status: StatusCode = Status.SERVER_ERROR,
+): Uint8Array {
+  const body = new BinaryWriter().tag(SERVER_ERROR, 2).fork();
+  body.tag(1, 2).string(message);
+  if (status !== Status.SERVER_ERROR) body.tag(2, 0).int32(status);
+  return frame(msgId, entity, body.join());
+}
+
+/** The answer for a view that isn't there, in the engine's own words. */
+export function viewNotFound(msgId: number, entity: Uint8Array): Uint8Array {
+  return errorAnswer(msgId, entity, "View not found", Status.VIEW_NOT_FOUND);
+}
+
+/** An answer of `kind` without content, as `view_remove_on_update` has it. */
+export function emptyAnswer(
+  msgId: number,
+  entity: Uint8Array,
+  kind: number,
+): Uint8Array {
+  return frame(msgId, entity, new BinaryWriter().tag(kind, 2).bytes(NO_BYTES));
+}
+
+/** The answer to `table_make_view`. */
+export function madeView(
+  msgId: number,
+  table: Uint8Array,
+  viewId: string,
+): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.TABLE_MAKE_VIEW, 2).fork();
+  return frame(msgId, table, body.tag(1, 2).string(viewId).join());
+}
+
+/** The answer to `view_get_min_max`, `min` and `max` as they stand in the field. */
+export function minMax(
+  msgId: number,
+  entity: Uint8Array,
+  min: Uint8Array,
+  max: Uint8Array,
+): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.VIEW_GET_MIN_MAX, 2).fork();
+  return frame(
+    msgId,
+    entity,
+    body.tag(1, 2).bytes(min).tag(2, 2).bytes(max).join(),
+  );
+}
+
+/** A request without content, or with one `uint32` in field 1. */
+export function simpleRequest(
+  msgId: number,
+  entity: Uint8Array,
+  kind: number,
+  value?: number,
+): Reframed {
+  const body = new BinaryWriter().tag(kind, 2).fork();
+  if (value !== undefined) body.tag(1, 0).uint32(value);
+  return new Reframed(msgId, entity, body.join().finish());
+}
+
+/** The message of a `ServerError`, from the content of field 50. */
+export function errorMessage(content: Uint8Array): string {
+  const reader = new BinaryReader(content);
+  let message = "";
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1) message = reader.string();
+    else reader.skip(wireType);
+  }
+  return message;
+}
+
+function frame(
+  msgId: number,
+  entity: Uint8Array,
+  body: BinaryWriter,
+): Uint8Array {
+  return new Reframed(msgId, entity, body.finish()).toBytes();
+}

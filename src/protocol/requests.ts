@@ -1,0 +1,144 @@
+/**
+ * The few payloads that the router has to look into.
+ *
+ * Everything here reads what an untrusted client wrote: a payload that can't
+ * be read makes these functions throw, and the router answers with the error.
+ *
+ * @module
+ */
+
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { NO_BYTES, Reframed } from "./frame.ts";
+import type { Header } from "./header.ts";
+import { Kind } from "./kinds.ts";
+
+/** `table_make_view`, taken apart. */
+export interface MakeView {
+  /** The client's name for the view. */
+  readonly viewId: string;
+  /** The `ViewConfig` in its own bytes. */
+  readonly config: Uint8Array;
+}
+
+/** Reads the content of `table_make_view`. */
+export function readMakeView(content: Uint8Array): MakeView {
+  let viewId = "";
+  let config = NO_BYTES;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === 1) viewId = reader.string();
+    else if (field === 2) config = reader.bytes();
+    else reader.skip(wireType);
+  });
+  return { viewId, config };
+}
+
+/** `table_make_view` under another name for the view. */
+export function makeViewRequest(
+  msgId: number,
+  table: Uint8Array,
+  viewId: string,
+  config: Uint8Array,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.TABLE_MAKE_VIEW, 2).fork()
+    .tag(1, 2).string(viewId)
+    .tag(2, 2).bytes(config)
+    .join();
+  return new Reframed(msgId, table, body.finish());
+}
+
+/** Whether `get_hosted_tables` asks for notifications instead of an answer. */
+export function subscribes(content: Uint8Array): boolean {
+  return readUint(content, 1) !== 0;
+}
+
+/** Whether `table_delete` is to fail, rather than wait, while views live. */
+export function isImmediate(content: Uint8Array): boolean {
+  return readUint(content, 1) !== 0;
+}
+
+/** The `msg_id` of the subscription that a `remove_*` request names. */
+export function subscriptionId(content: Uint8Array): number {
+  return readUint(content, 1);
+}
+
+/** The `port_id` of a push of `view_on_update`, `undefined` when it carries a delta. */
+export function portWithoutDelta(
+  frame: Uint8Array,
+  header: Header,
+): number | undefined {
+  // Field 1 is the delta and is written first; without one there are a few
+  // bytes at most, `10 <port>`.
+  const { contentStart, bodyEnd } = header;
+  if (contentStart === bodyEnd) return 0;
+  if (frame[contentStart] !== 0x10) return undefined;
+  return readUint(frame.subarray(contentStart, bodyEnd), 2);
+}
+
+/**
+ * The view that the data of a change are to come from (`from_view`), or
+ * `undefined` when they are in the frame. `frame` holds a `make_table`,
+ * `table_update`, `table_replace` or `table_remove`.
+ *
+ * Field 1 is `MakeTableData` in all four. Its payload may be large, so it is
+ * passed over by its length, not read.
+ */
+export function fromViewOf(
+  frame: Uint8Array,
+  header: Header,
+): string | undefined {
+  const content = new BinaryReader(
+    frame.subarray(header.contentStart, header.bodyEnd),
+  );
+  let viewId: string | undefined;
+  while (content.pos < content.len) {
+    const [field, wireType] = content.tag();
+    if (field !== 1) {
+      content.skip(wireType);
+      continue;
+    }
+    forEachField(content.bytes(), (inner, reader, innerType) => {
+      if (inner === 6) viewId = reader.string();
+      else reader.skip(innerType);
+    });
+  }
+  return viewId;
+}
+
+/** The same change with its data from the view that the engine calls `viewId`. */
+export function withFromView(
+  msgId: number,
+  table: Uint8Array,
+  frame: Uint8Array,
+  header: Header,
+  viewId: string,
+): Reframed {
+  const body = new BinaryWriter().tag(header.kind, 2).fork();
+  body.tag(1, 2).fork().tag(6, 2).string(viewId).join();
+  const content = frame.subarray(header.contentStart, header.bodyEnd);
+  forEachField(content, (field, reader, wireType) => {
+    const skipped = reader.skip(wireType, field);
+    if (field !== 1) body.tag(field, wireType).raw(skipped);
+  });
+  return new Reframed(msgId, table, body.join().finish());
+}
+
+function readUint(content: Uint8Array, wanted: number): number {
+  let value = 0;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === wanted && wireType === 0) value = reader.uint32();
+    else reader.skip(wireType);
+  });
+  return value;
+}
+
+/** Calls `visit` with every field; it must read or skip the field. */
+function forEachField(
+  content: Uint8Array,
+  visit: (field: number, reader: BinaryReader, wireType: number) => void,
+): void {
+  const reader = new BinaryReader(content);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    visit(field, reader, wireType);
+  }
+}
