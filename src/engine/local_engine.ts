@@ -1,0 +1,146 @@
+/**
+ * The engine on this thread.
+ *
+ * @module
+ */
+
+import { EngineFaultError, toError } from "../errors.ts";
+import { errorMessage } from "../protocol/answers.ts";
+import type { Reframed } from "../protocol/frame.ts";
+import { newHeader, readHeader } from "../protocol/header.ts";
+import { Kind, type Line } from "../protocol/kinds.ts";
+import type { Engine, EngineListener } from "./engine.ts";
+import { healingRequests, isError } from "./heal.ts";
+import { type PackageServer, WasmServer } from "./wasm_server.ts";
+
+/** A step that waits for the one under way to end. */
+type Step = () => void;
+
+/**
+ * An engine that executes a frame within the call of `send`.
+ *
+ * That makes an answer as quick as it can be, and the thread's other work
+ * waits as long as the engine computes.
+ */
+export class LocalEngine implements Engine {
+  /** Which line of packages it is. */
+  readonly line: Line;
+  readonly #wasm: WasmServer;
+  #listener: EngineListener | undefined;
+  // What a listener sends while it is being told of a frame comes after it:
+  // the engine's answers lie in its memory until all of them have been read.
+  #running = false;
+  readonly #waiting: Step[] = [];
+  #state: "open" | "lost" | "closed" = "open";
+  // `table_make_view` on an engine that has to be healed when it fails.
+  #watching = false;
+  #sawError = false;
+
+  /** An engine over a new `PerspectiveServer` of a package of `line`. */
+  constructor(server: PackageServer, line: Line) {
+    this.#wasm = new WasmServer(server);
+    this.line = line;
+  }
+
+  /** See {@linkcode Engine.listen}. */
+  listen(listener: EngineListener): void {
+    this.#listener = listener;
+  }
+
+  /** See {@linkcode Engine.send}. */
+  send(frame: Reframed, kind: number, poll: boolean): void {
+    if (this.#running) {
+      this.#waiting.push(() => this.#execute(frame, kind, poll));
+      return;
+    }
+    this.#execute(frame, kind, poll);
+    if (this.#waiting.length > 0) this.#drain();
+  }
+
+  /** See {@linkcode Engine.poll}. */
+  poll(): void {
+    if (this.#running) {
+      this.#waiting.push(() => this.#poll());
+      return;
+    }
+    this.#poll();
+    this.#drain();
+  }
+
+  /** See {@linkcode Engine.close}. */
+  close(): void {
+    if (this.#state === "open" && !this.#running) this.#wasm.close();
+    this.#state = "closed";
+  }
+
+  #drain(): void {
+    for (let step; (step = this.#waiting.shift()) !== undefined;) step();
+  }
+
+  #execute(frame: Reframed, kind: number, poll: boolean): void {
+    if (this.#state !== "open") {
+      this.#listener!.failed(frame.msgId, new Error("The engine is closed"));
+      return;
+    }
+    this.#running = true;
+    this.#watching = kind === Kind.TABLE_MAKE_VIEW && this.line === "3";
+    this.#sawError = false;
+    try {
+      this.#wasm.handle(frame, this.#emit);
+      if (this.#sawError) {
+        for (const request of healingRequests(frame)) {
+          this.#wasm.handle(request, ignore);
+        }
+      }
+      if (poll) this.#wasm.poll(this.#emit);
+    } catch (reason) {
+      this.#fail(toError(reason), frame.msgId);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #poll(): void {
+    if (this.#state !== "open") return;
+    this.#running = true;
+    try {
+      this.#wasm.poll(this.#emit);
+    } catch (reason) {
+      this.#fail(toError(reason));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #fail(error: Error, msgId?: number): void {
+    if (msgId !== undefined) this.#listener!.failed(msgId, error);
+    if (error instanceof WebAssembly.RuntimeError) {
+      this.#state = "lost";
+      this.#listener!.fatal(error);
+    }
+  }
+
+  readonly #emit = (clientId: number, frame: Uint8Array): void => {
+    if (clientId === this.#wasm.clientId) {
+      if (this.#watching && isError(frame)) this.#sawError = true;
+      this.#listener!.frame(frame);
+    } else {
+      this.#listener!.fault(faultOf(frame));
+    }
+  };
+}
+
+function ignore(): void {}
+
+const header = newHeader();
+
+/** What the engine says in an answer to client 0, whom nobody is (ENGINE 1.6). */
+export function faultOf(frame: Uint8Array): EngineFaultError {
+  readHeader(frame, header);
+  const said = errorMessage(
+    frame.subarray(header.contentStart, header.bodyEnd),
+  );
+  return new EngineFaultError(
+    `The engine could not pass a change on to its views: ${said}`,
+  );
+}

@@ -1,0 +1,160 @@
+/**
+ * The engine's C functions, called directly.
+ *
+ * The packages' own `session.handle_request` polls after an `await`, so that
+ * calls which aren't awaited one by one run together by chance (ENGINE 2.3).
+ * Here a request, its answers and the poll are one synchronous step.
+ *
+ * @module
+ */
+
+import type { Reframed } from "../protocol/frame.ts";
+
+/** A pointer or length: a BigInt when the memory is addressed by 64 bits. */
+type Pointer = number | bigint;
+
+/** What is used of the module that emscripten made. */
+export interface WasmModule {
+  readonly HEAPU8: Uint8Array<ArrayBuffer>;
+  _psp_is_memory64(): number;
+  _psp_new_session(server: Pointer): number;
+  _psp_close_session(server: Pointer, client: number): void;
+  _psp_alloc(length: Pointer): Pointer;
+  _psp_free(pointer: Pointer): void;
+  _psp_handle_request(
+    server: Pointer,
+    client: number,
+    frame: Pointer,
+    length: Pointer,
+  ): Pointer;
+  _psp_poll(server: Pointer): Pointer;
+  _psp_delete_server(server: Pointer): void;
+}
+
+/** What is used of `PerspectiveServer` in both packages. */
+export interface PackageServer {
+  readonly module: WasmModule;
+  readonly server: Pointer;
+}
+
+/** Called with each frame the engine wrote and whom it is for. The bytes are lent. */
+export type Emit = (clientId: number, frame: Uint8Array) => void;
+
+/** Requests up to this size share one buffer in the engine's memory. */
+const SCRATCH = 64 * 1024;
+
+/** A `PerspectiveServer` and one session on it. */
+export class WasmServer {
+  readonly #module: WasmModule;
+  readonly #server: Pointer;
+  readonly #is64: boolean;
+  readonly #client: number;
+  readonly #scratch: Pointer;
+
+  /** Opens a session on `server`. */
+  constructor({ module, server }: PackageServer) {
+    this.#module = module;
+    this.#server = server;
+    this.#is64 = module._psp_is_memory64() !== 0;
+    this.#client = module._psp_new_session(server);
+    this.#scratch = this.#allocate(SCRATCH);
+  }
+
+  /** The number of the session, as `emit` gets it. */
+  get clientId(): number {
+    return this.#client;
+  }
+
+  /**
+   * Executes one request and hands on what it answered.
+   *
+   * @throws {WebAssembly.RuntimeError} If the engine trapped; it is lost then.
+   * @throws {RangeError} If the engine has no memory left for the request.
+   */
+  handle(frame: Reframed, emit: Emit): void {
+    const length = frame.byteLength;
+    const pointer = length <= SCRATCH ? this.#scratch : this.#allocate(length);
+    frame.writeTo(this.#module.HEAPU8, this.#address(pointer));
+    let answers: Pointer;
+    try {
+      answers = this.#module._psp_handle_request(
+        this.#server,
+        this.#client,
+        pointer,
+        this.#pointer(length),
+      );
+    } finally {
+      if (pointer !== this.#scratch) this.#module._psp_free(pointer);
+    }
+    this.#decode(answers, emit);
+  }
+
+  /** Passes pending changes on to views and hands on what they say. */
+  poll(emit: Emit): void {
+    this.#decode(this.#module._psp_poll(this.#server), emit);
+  }
+
+  /** Ends the session and gives the server's memory back. */
+  close(): void {
+    this.#module._psp_free(this.#scratch);
+    this.#module._psp_close_session(this.#server, this.#client);
+    this.#module._psp_delete_server(this.#server);
+  }
+
+  /**
+   * Reads the list that the engine returns, `{ u32 count; ptr messages }`
+   * with `{ ptr data; u32 length; u32 client }` for each message, and frees
+   * it. Memory may grow in `emit`, so every view is made anew.
+   */
+  #decode(list: Pointer, emit: Emit): void {
+    const module = this.#module;
+    const at = this.#address(list);
+    let memory = new DataView(module.HEAPU8.buffer);
+    const count = memory.getUint32(at, true);
+    const messages = this.#read(memory, at + 4);
+    const pointerSize = this.#is64 ? 8 : 4;
+    let entry = this.#address(messages);
+    for (let i = 0; i < count; i++, entry += pointerSize + 8) {
+      if (memory.byteLength === 0) memory = new DataView(module.HEAPU8.buffer);
+      const data = this.#read(memory, entry);
+      const length = memory.getUint32(entry + pointerSize, true);
+      const client = memory.getUint32(entry + pointerSize + 4, true);
+      try {
+        emit(
+          client,
+          new Uint8Array(module.HEAPU8.buffer, this.#address(data), length),
+        );
+      } finally {
+        module._psp_free(data);
+      }
+    }
+    module._psp_free(messages);
+    module._psp_free(list);
+  }
+
+  #allocate(length: number): Pointer {
+    const pointer = this.#module._psp_alloc(this.#pointer(length));
+    if (Number(pointer) === 0) {
+      throw new RangeError(
+        `Cannot hand a request to the engine: no ${length} bytes of memory left`,
+      );
+    }
+    return pointer;
+  }
+
+  #read(memory: DataView, at: number): Pointer {
+    return this.#is64
+      ? memory.getBigUint64(at, true)
+      : memory.getUint32(at, true);
+  }
+
+  /** `value` as the C functions take a pointer or a length. */
+  #pointer(value: number): Pointer {
+    return this.#is64 ? BigInt(value) : value;
+  }
+
+  /** A pointer as an index into `HEAPU8`. Above 2 GiB, 32 bits come signed. */
+  #address(pointer: Pointer): number {
+    return typeof pointer === "bigint" ? Number(pointer) : pointer >>> 0;
+  }
+}
