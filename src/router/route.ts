@@ -1,0 +1,33 @@
+/**
+ * Who waits for which answer.
+ *
+ * @module
+ */
+
+import type { Header } from "../protocol/header.ts";
+import type { Session } from "./session.ts";
+import type { View } from "./view.ts";
+
+/**
+ * What an engine's `msg_id` stands for: a request that will be answered once,
+ * or a subscription that is pushed to until it ends.
+ */
+export interface Route {
+  /** Who asked; `undefined` for what the router asks for itself. */
+  readonly session: Session | undefined;
+  /** The client's `msg_id`. */
+  readonly msgId: number;
+  /** What was asked. */
+  readonly kind: number;
+  /** The client's `entity_id`, in bytes. */
+  readonly entity: Uint8Array;
+  /** Whether frames come until it ends, rather than one. */
+  readonly subscription: boolean;
+  /** The view it is about. */
+  readonly view: View | undefined;
+  /**
+   * Takes the answer instead of the session's own way of sending it on. The
+   * frame is lent, as the engine lent it.
+   */
+  readonly take: ((frame: Uint8Array, header: Header) => void) | undefined;
+}

@@ -1,0 +1,558 @@
+/**
+ * One client, as the router sees it.
+ *
+ * @module
+ */
+
+import { type OnError, toError } from "../errors.ts";
+import {
+  emptyAnswer,
+  errorAnswer,
+  madeView,
+  minMax,
+  simpleRequest,
+  viewNotFound,
+} from "../protocol/answers.ts";
+import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
+import {
+  entityOf,
+  type Header,
+  newHeader,
+  readHeader,
+} from "../protocol/header.ts";
+import {
+  hasKind,
+  Kind,
+  type KindInfo,
+  kindInfo,
+  kindName,
+  SERVER_ERROR,
+} from "../protocol/kinds.ts";
+import {
+  fromViewOf,
+  isImmediate,
+  makeViewRequest,
+  portWithoutDelta,
+  readMakeView,
+  subscribes,
+  subscriptionId,
+  withFromView,
+} from "../protocol/requests.ts";
+import {
+  minMaxColumn,
+  readViewSchema,
+  translateMinMax,
+  withStringifiedLists,
+} from "../protocol/translate.ts";
+import type { Route } from "./route.ts";
+import type { Router, SessionEnd, SessionOptions } from "./router.ts";
+import type { View } from "./view.ts";
+
+/**
+ * What a frame is to whoever writes it out.
+ *
+ * - `"answer"`: the answer to a request
+ * - `"push"`: a push that says something of its own, such as a delta
+ * - a number: a notification that only says "changed". Two with the same
+ *   number say the same, so that one which still waits can stand for the next.
+ */
+export type FrameRole = "answer" | "push" | number;
+
+/** Takes a frame for a client. The frame is the taker's to keep. */
+export type SendFrame = (
+  frame: Uint8Array,
+  role: FrameRole,
+) => void | Promise<void>;
+
+/**
+ * The header of the request that is being handled. Answers may come, and
+ * clients ask again, within the call that hands it to the engine: nothing may
+ * read it after that.
+ */
+const header = newHeader();
+
+/** A client's session: its views, its subscriptions, its requests. */
+export class Session {
+  readonly #router: Router;
+  readonly #options: SessionOptions;
+  readonly #onError: OnError;
+  /** Whether client and engine are of different lines. */
+  readonly #translates: boolean;
+  /** Invariant 9: a view can be named only here. By the client's name for it. */
+  readonly #views = new Map<string, View>();
+  /** Subscriptions that belong to no view, by the engine's `msg_id`. */
+  readonly #subscriptions = new Set<number>();
+  #closed = false;
+
+  /** Made by {@linkcode Router.openSession}. */
+  constructor(router: Router, options: SessionOptions, onError: OnError) {
+    this.#router = router;
+    this.#options = options;
+    this.#onError = onError;
+    this.#translates = (options.line ?? router.line) !== router.line;
+  }
+
+  /** Whether the session has ended. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Takes a request. The frame must stay as it is until it is answered.
+   *
+   * Whatever is wrong with it is answered with a `server_error`; this never
+   * throws.
+   */
+  handleRequest(frame: Uint8Array): void {
+    if (this.#closed) return;
+    this.#router.countRequest();
+    const wrong = readHeader(frame, header);
+    if (wrong !== undefined) {
+      return this.#refuse(frame, `Cannot read request: ${wrong}`);
+    }
+    const info = kindInfo(header.kind);
+    if (info === undefined || !hasKind(this.#router.line, header.kind)) {
+      return this.#refuse(frame, unknownKind(header.kind, info));
+    }
+    try {
+      if (info.entity === "view") this.#onView(frame, info);
+      else this.#onTable(frame, info);
+    } catch (reason) {
+      const { message } = toError(reason);
+      this.#refuse(frame, `Cannot read ${info.name}: ${message}`);
+    }
+  }
+
+  /**
+   * Ends the session: its views are deleted, its subscriptions dropped, and
+   * answers that are still to come are for nobody. Safe to call twice.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#router.forget(this);
+    for (const id of this.#subscriptions) this.#unsubscribe(id);
+    this.#subscriptions.clear();
+    // A view's subscriptions end with it, in the engine as here.
+    for (const view of this.#views.values()) {
+      this.#dropView(view);
+      this.#ask(view.entity, Kind.VIEW_DELETE);
+    }
+    this.#views.clear();
+  }
+
+  // -- For the router --------------------------------------------------------
+
+  /** Sends an answer of the router's own. */
+  reply(frame: Uint8Array): void {
+    this.#send(frame, "answer");
+  }
+
+  /** Takes the engine's answer to one of this session's requests. */
+  answer(route: Route, frame: Uint8Array, header: Header): void {
+    this.#send(readdress(route, frame, header), "answer");
+  }
+
+  /** Takes what the engine pushes for one of this session's subscriptions. */
+  push(msgId: number, route: Route, frame: Uint8Array, header: Header): void {
+    const copy = readdress(route, frame, header);
+    if (header.kind === SERVER_ERROR) {
+      // It couldn't be subscribed to, so nothing will ever be pushed.
+      this.#router.unregister(msgId);
+      this.#subscriptions.delete(msgId);
+      route.view?.subscriptions.delete(msgId);
+      this.#send(copy, "answer");
+      return;
+    }
+    let role: FrameRole = "push";
+    if (route.kind === Kind.VIEW_ON_UPDATE) {
+      const port = portWithoutDelta(frame, header);
+      if (port !== undefined && port < PORTS) role = msgId * PORTS + port;
+    } else if (route.kind === Kind.GET_HOSTED_TABLES) role = msgId * PORTS;
+    this.#send(copy, role);
+  }
+
+  /** Takes the answer to a `table_delete`. */
+  deleted(
+    msgId: number,
+    route: Route,
+    frame: Uint8Array,
+    header: Header,
+  ): void {
+    const table = entityOf(frame, header);
+    this.answer(route, frame, header);
+    this.#router.deleteAnswered(table, msgId, frame);
+  }
+
+  /** Ends the session from this side; there is no engine to clean up any more. */
+  end(reason: SessionEnd): void {
+    this.#closed = true;
+    this.#views.clear();
+    this.#subscriptions.clear();
+    this.#options.onEnd?.(reason);
+  }
+
+  // -- Requests on tables and the server -------------------------------------
+
+  #onTable(frame: Uint8Array, info: KindInfo): void {
+    const { kind } = header;
+    if (info.effect === "read") {
+      if (kind === Kind.GET_HOSTED_TABLES && subscribes(content(frame))) {
+        this.#subscribe(frame, undefined);
+      } else this.#forward(frame);
+    } else if (info.effect === "change") this.#change(frame);
+    else if (info.effect === "make_view") this.#makeView(frame);
+    else if (info.effect === "subscribe") this.#subscribe(frame, undefined);
+    else this.#endSubscription(frame, info, undefined);
+  }
+
+  #forward(frame: Uint8Array): void {
+    const { kind, bodyStart, bodyEnd } = header;
+    const table = entityBytes(frame);
+    const msgId = this.#register(table);
+    this.#router.request(
+      new Reframed(msgId, table, frame, bodyStart, bodyEnd),
+      kind,
+    );
+  }
+
+  #change(frame: Uint8Array): void {
+    const { kind } = header;
+    const table = entityBytes(frame);
+    let fromView: View | undefined;
+    if (takesData(kind)) {
+      const clientId = fromViewOf(frame, header);
+      if (clientId !== undefined) {
+        fromView = this.#views.get(clientId);
+        if (fromView === undefined) {
+          return this.reply(viewNotFound(header.msgId, table));
+        }
+      }
+    }
+    const deleted = kind === Kind.TABLE_DELETE
+      ? entityOf(frame, header)
+      : undefined;
+    const isLazy = deleted !== undefined && !isImmediate(content(frame));
+    const msgId = this.#register(table);
+    if (isLazy) this.#router.waitForDelete(deleted, msgId);
+    let change: Reframed;
+    if (fromView !== undefined) {
+      change = withFromView(msgId, table, frame, header, fromView.id);
+    } else if (
+      kind === Kind.MAKE_TABLE && this.#translates && this.#router.line === "5"
+    ) {
+      change = withStringifiedLists(msgId, table, frame, header);
+    } else {
+      const { bodyStart, bodyEnd } = header;
+      change = new Reframed(msgId, table, frame, bodyStart, bodyEnd);
+    }
+    this.#router.change(change, kind);
+  }
+
+  #makeView(frame: Uint8Array): void {
+    const table = entityBytes(frame);
+    const { msgId: clientMsgId } = header;
+    const { viewId, config } = readMakeView(content(frame));
+    if (this.#views.has(viewId)) {
+      // The engine would answer success, keep the old view and send its
+      // updates twice.
+      return this.#refuse(
+        frame,
+        `Cannot make view "${viewId}": this session has one of that name`,
+      );
+    }
+    const view = this.#router.viewNames.next(viewId);
+    this.#views.set(viewId, view);
+    this.#router.countViews(1);
+    const msgId = this.#register(table, {
+      view,
+      take: (answer, header) => {
+        if (header.kind !== SERVER_ERROR) {
+          this.#send(madeView(clientMsgId, table, viewId), "answer");
+          return;
+        }
+        if (this.#views.get(viewId) === view) {
+          this.#views.delete(viewId);
+          this.#dropView(view);
+        }
+        this.#send(
+          reframe(
+            clientMsgId,
+            table,
+            answer,
+            header.bodyStart,
+            header.bodyEnd,
+          ),
+          "answer",
+        );
+      },
+    });
+    this.#router.request(
+      makeViewRequest(msgId, table, view.id, config),
+      Kind.TABLE_MAKE_VIEW,
+    );
+  }
+
+  // -- Requests on views -----------------------------------------------------
+
+  #onView(frame: Uint8Array, info: KindInfo): void {
+    const view = this.#views.get(entityOf(frame, header));
+    if (view === undefined) return this.#onMissingView(frame, info);
+    const { kind, bodyStart, bodyEnd } = header;
+    if (info.effect === "subscribe") return this.#subscribe(frame, view);
+    if (info.effect === "unsubscribe") {
+      return this.#endSubscription(frame, info, view);
+    }
+    if (kind === Kind.VIEW_GET_MIN_MAX && this.#translates) {
+      return this.#minMax(frame, view);
+    }
+    const entity = entityBytes(frame);
+    let take: Route["take"];
+    if (info.effect === "delete_view") {
+      // From here on the name is free; what the engine pushes at the end, the
+      // view's on_delete, still comes before the answer.
+      this.#views.delete(view.clientId);
+      const { msgId } = header;
+      take = (answer, header) => {
+        this.#dropView(view);
+        this.#send(
+          reframe(msgId, entity, answer, header.bodyStart, header.bodyEnd),
+          "answer",
+        );
+      };
+    }
+    const msgId = this.#register(entity, { view, take });
+    this.#router.request(
+      new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
+      kind,
+    );
+  }
+
+  /** Answers as the engine does for a view that it doesn't have. */
+  #onMissingView(frame: Uint8Array, info: KindInfo): void {
+    const { msgId, kind } = header;
+    const entity = entityBytes(frame);
+    if (info.effect === "unsubscribe") {
+      this.reply(emptyAnswer(msgId, entity, kind));
+    } else if (kind !== Kind.VIEW_ON_DELETE) {
+      this.reply(viewNotFound(msgId, entity));
+    }
+  }
+
+  /** `view_get_min_max` for a client of the other line, which reads it otherwise. */
+  #minMax(frame: Uint8Array, view: View): void {
+    const { msgId: clientMsgId, bodyStart, bodyEnd } = header;
+    const entity = entityBytes(frame);
+    const column = minMaxColumn(content(frame));
+    const msgId = this.#register(entity, {
+      view,
+      take: (answer, header) => {
+        const { kind, contentStart, bodyStart, bodyEnd } = header;
+        if (kind !== Kind.VIEW_GET_MIN_MAX) {
+          const error = reframe(
+            clientMsgId,
+            entity,
+            answer,
+            bodyStart,
+            bodyEnd,
+          );
+          return this.#send(error, "answer");
+        }
+        const { min, max } = translateMinMax(
+          answer.slice(contentStart, bodyEnd),
+          this.#router.line === "3" ? "5" : "3",
+          view.types?.get(column),
+        );
+        this.#send(minMax(clientMsgId, entity, min, max), "answer");
+      },
+    });
+    if (view.types === undefined) {
+      // Asked first, so it is answered first.
+      this.#ask(view.entity, Kind.VIEW_SCHEMA, undefined, (answer, header) => {
+        if (header.kind === Kind.VIEW_SCHEMA) {
+          view.types = readViewSchema(
+            answer.slice(header.contentStart, header.bodyEnd),
+          );
+        }
+      });
+    }
+    this.#router.request(
+      new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
+      Kind.VIEW_GET_MIN_MAX,
+    );
+  }
+
+  // -- Subscriptions ---------------------------------------------------------
+
+  #subscribe(frame: Uint8Array, view: View | undefined): void {
+    const { kind, bodyStart, bodyEnd } = header;
+    // It lives longer than the frame should.
+    const entity = entityBytes(frame).slice();
+    const msgId = this.#register(entity, { view, subscription: true });
+    (view?.subscriptions ?? this.#subscriptions).add(msgId);
+    this.#router.request(
+      new Reframed(msgId, view?.entity ?? entity, frame, bodyStart, bodyEnd),
+      kind,
+    );
+  }
+
+  #endSubscription(
+    frame: Uint8Array,
+    info: KindInfo,
+    view: View | undefined,
+  ): void {
+    const { msgId: clientMsgId, kind } = header;
+    const entity = entityBytes(frame);
+    const wanted = subscriptionId(content(frame));
+    const live = view?.subscriptions ?? this.#subscriptions;
+    const ended = [...live].filter((id) => {
+      const route = this.#router.route(id);
+      return route?.msgId === wanted && route.kind === info.ends &&
+        equal(route.entity, entity);
+    });
+    const last = ended.pop();
+    if (last === undefined) {
+      return this.reply(emptyAnswer(clientMsgId, entity, kind));
+    }
+    const msgId = this.#register(entity, { view });
+    // A client that used a msg_id twice ends both.
+    for (const id of ended) {
+      live.delete(id);
+      this.#unsubscribe(id);
+    }
+    live.delete(last);
+    this.#router.unregister(last);
+    this.#router.request(
+      simpleRequest(msgId, view?.entity ?? entity, kind, last),
+      kind,
+    );
+  }
+
+  /** Ends a subscription without anybody having asked for it. */
+  #unsubscribe(id: number): void {
+    const route = this.#router.route(id);
+    if (route === undefined) return;
+    this.#router.unregister(id);
+    this.#ask(
+      route.view?.entity ?? route.entity,
+      ENDED_BY.get(route.kind)!,
+      id,
+    );
+  }
+
+  #dropView(view: View): void {
+    for (const id of view.subscriptions) this.#router.unregister(id);
+    view.subscriptions.clear();
+    this.#router.countViews(-1);
+  }
+
+  // -- Both ways -------------------------------------------------------------
+
+  /** Reserves a `msg_id` for the request whose header was read last. */
+  #register(entity: Uint8Array, more?: Partial<Route>): number {
+    return this.#router.register({
+      session: this,
+      msgId: header.msgId,
+      kind: header.kind,
+      entity,
+      subscription: more?.subscription ?? false,
+      view: more?.view,
+      take: more?.take,
+    });
+  }
+
+  /** Asks the engine something on the router's own account. */
+  #ask(
+    entity: Uint8Array,
+    kind: number,
+    value?: number,
+    take?: Route["take"],
+  ): void {
+    const msgId = this.#router.register({
+      session: undefined,
+      msgId: 0,
+      kind,
+      entity: NO_BYTES,
+      subscription: false,
+      view: undefined,
+      take,
+    });
+    this.#router.request(simpleRequest(msgId, entity, kind, value), kind);
+  }
+
+  #refuse(frame: Uint8Array, message: string): void {
+    this.#router.countRefused();
+    this.reply(errorAnswer(header.msgId, entityBytes(frame), message));
+  }
+
+  #send(frame: Uint8Array, role: FrameRole): void {
+    if (this.#closed) return;
+    try {
+      const sent = this.#options.send(frame, role);
+      if (sent !== undefined) sent.catch((reason) => this.#cannotSend(reason));
+    } catch (reason) {
+      this.#cannotSend(reason);
+    }
+  }
+
+  /** A client that can't be written to is gone; nobody else sees anything of it. */
+  #cannotSend(reason: unknown): void {
+    if (this.#closed) return;
+    this.#onError(toError(reason), { stage: "write" });
+    this.close();
+  }
+}
+
+/** Port numbers that fit beside a `msg_id` in a {@linkcode FrameRole}. */
+const PORTS = 0x1_0000;
+
+/** Which request ends a subscription of a kind. */
+const ENDED_BY: ReadonlyMap<number, number> = new Map([
+  [Kind.GET_HOSTED_TABLES, Kind.REMOVE_HOSTED_TABLES_UPDATE],
+  [Kind.TABLE_ON_DELETE, Kind.TABLE_REMOVE_DELETE],
+  [Kind.VIEW_ON_UPDATE, Kind.VIEW_REMOVE_ON_UPDATE],
+  [Kind.VIEW_ON_DELETE, Kind.VIEW_REMOVE_DELETE],
+  [Kind.VIEW_ON_REMOVE, Kind.VIEW_REMOVE_ON_REMOVE],
+]);
+
+function takesData(kind: number): boolean {
+  return kind === Kind.MAKE_TABLE || kind === Kind.TABLE_UPDATE ||
+    kind === Kind.TABLE_REPLACE || kind === Kind.TABLE_REMOVE;
+}
+
+function unknownKind(kind: number, info: KindInfo | undefined): string {
+  return info === undefined
+    ? `Cannot handle request: kind ${kind} is not known to this server`
+    : `Cannot handle request: ${kindName(kind)} needs an engine of line 5, ` +
+      `@perspective-dev/client`;
+}
+
+/** An engine's frame with the client's header. */
+function readdress(
+  route: Route,
+  frame: Uint8Array,
+  header: Header,
+): Uint8Array {
+  return reframe(
+    route.msgId,
+    route.entity,
+    frame,
+    header.bodyStart,
+    header.bodyEnd,
+  );
+}
+
+function entityBytes(frame: Uint8Array): Uint8Array {
+  const { entityStart, entityEnd } = header;
+  return entityStart === entityEnd
+    ? NO_BYTES
+    : frame.subarray(entityStart, entityEnd);
+}
+
+function content(frame: Uint8Array): Uint8Array {
+  return frame.subarray(header.contentStart, header.bodyEnd);
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,46 @@
+/**
+ * The views of the engine, and whose they are.
+ *
+ * @module
+ */
+
+import { utf8 } from "../protocol/frame.ts";
+import type { ColumnTypes } from "../protocol/translate.ts";
+
+/**
+ * A view in the engine. Its name there is the router's own, so that no client
+ * can name, or overwrite, somebody else's (Invariant 9; ENGINE 6.4, 6.6).
+ */
+export interface View {
+  /** Its name in the engine. */
+  readonly id: string;
+  /** The same in bytes, as frames carry it. */
+  readonly entity: Uint8Array;
+  /** Its name in the session that made it. */
+  readonly clientId: string;
+  /** The engine's `msg_id`s of the subscriptions on it. */
+  readonly subscriptions: Set<number>;
+  /** Its columns' types, once somebody had to know them. */
+  types: ColumnTypes | undefined;
+}
+
+/**
+ * Names views. The prefix keeps apart several routers on one engine, and the
+ * views that others made there, whose names are 21 random letters.
+ */
+export class ViewNames {
+  readonly #prefix: string = crypto.randomUUID().slice(0, 8);
+  #last = 0;
+
+  /** A new view, which its session calls `clientId`. */
+  next(clientId: string): View {
+    const id = `${this.#prefix}-${(++this.#last).toString(36)}`;
+    return {
+      id,
+      entity: utf8(id),
+      clientId,
+      subscriptions: new Set(),
+      types: undefined,
+    };
+  }
+}
