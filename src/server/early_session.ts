@@ -1,0 +1,59 @@
+/**
+ * A session on a server that is still starting.
+ *
+ * @module
+ */
+
+import { toError } from "../errors.ts";
+import { errorAnswer } from "../protocol/answers.ts";
+import { newHeader, readHeader } from "../protocol/header.ts";
+import type { ServerSession } from "./server.ts";
+
+/** Keeps requests, in order, until there is a session to hand them to. */
+export class EarlySession implements ServerSession {
+  #session: ServerSession | undefined;
+  #waiting: Uint8Array[] = [];
+  #closed = false;
+
+  /**
+   * @param opening The session to come. If there will be none, each request
+   * is answered with the reason.
+   * @param send Takes these answers.
+   */
+  constructor(
+    opening: Promise<ServerSession>,
+    send: (frame: Uint8Array) => void,
+  ) {
+    opening.then((session) => {
+      this.#session = session;
+      if (this.#closed) session.close();
+      for (const frame of this.#waiting) session.handleRequest(frame);
+    }, (reason) => {
+      this.#closed = true;
+      for (const frame of this.#waiting) send(refusal(frame, toError(reason)));
+    }).finally(() => this.#waiting = []);
+  }
+
+  get closed(): boolean {
+    return this.#session?.closed ?? this.#closed;
+  }
+
+  handleRequest(frame: Uint8Array): void {
+    if (this.#session !== undefined) this.#session.handleRequest(frame);
+    else if (!this.#closed) this.#waiting.push(frame);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#session?.close();
+  }
+}
+
+function refusal(frame: Uint8Array, error: Error): Uint8Array {
+  const header = newHeader();
+  readHeader(frame, header);
+  const { msgId, entityStart, entityEnd } = header;
+  const entity = frame.subarray(entityStart, entityEnd);
+  return errorAnswer(msgId, entity, error.message);
+}

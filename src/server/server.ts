@@ -1,0 +1,323 @@
+/**
+ * A Perspective server: an engine with the router in front of it.
+ *
+ * @module
+ */
+
+import type { Client } from "@finos/perspective";
+import type { Executor } from "../engine/engine.ts";
+import { LocalEngine } from "../engine/local_engine.ts";
+import { DEFAULT_ENGINE, loadPackage } from "../engine/package.ts";
+import { type ForeignServer, SessionEngine } from "../engine/session_engine.ts";
+import {
+  type OnError,
+  safeOnError,
+  type ServerLostError,
+  toError,
+} from "../errors.ts";
+import type { Line } from "../protocol/kinds.ts";
+import { Router, type RouterStats, type SessionEnd } from "../router/router.ts";
+import type { SendFrame } from "../router/session.ts";
+import { EarlySession } from "./early_session.ts";
+import { newLocalClient } from "./local_client.ts";
+
+/** How a {@linkcode Server} is set up. */
+export interface ServerOptions {
+  /**
+   * Module specifier of the engine's package. `npm:@perspective-dev/client@5.5.1`,
+   * the successor of the default, works as well; it is loaded only if named.
+   *
+   * @default {"npm:@finos/perspective@3.8.0"}
+   */
+  readonly engine?: string;
+  /** Runs the engine somewhere else; by default it runs on this thread. */
+  readonly executor?: Executor;
+  /**
+   * Takes over polling, which passes changes on to the subscribers of views.
+   * By default the server polls after each change. With this callback it
+   * doesn't: it calls it once when there is something to poll for, and the
+   * program calls {@linkcode Server.poll} when it likes, say every 50 ms, so
+   * that many updates become one notification. A read still sees every change
+   * before it, since the server polls first. Changes that share a poll are
+   * applied as one, which may give other results than one by one: an update
+   * before a clear is lost with it, for instance.
+   */
+  readonly onPollRequest?: (server: Server) => void | Promise<void>;
+  /**
+   * Told of what no client can be told of: a lost engine, a fault, an error
+   * in a callback.
+   *
+   * @default {console.error}
+   */
+  readonly onError?: OnError;
+}
+
+/** A client's session on a {@linkcode Server}. */
+export interface ServerSession {
+  /** Whether it has ended, from either side. */
+  readonly closed: boolean;
+  /**
+   * Takes a request, one frame of Perspective's protocol. The frame must not
+   * be changed afterwards. It never throws: whatever goes wrong is answered
+   * with a `server_error`. A closed session ignores it.
+   */
+  handleRequest(frame: Uint8Array): void;
+  /** Ends the session with its views and subscriptions. Safe to call twice. */
+  close(): void;
+}
+
+/** How one session is set up. */
+export interface NewSessionOptions {
+  /**
+   * The line of Perspective's packages that the client is of. Where client
+   * and engine differ, the few frames that differ are translated.
+   *
+   * @default the engine's line
+   */
+  readonly clients?: Line;
+  /** Called when the session is ended from this side. */
+  readonly onEnd?: (reason: SessionEnd) => void;
+}
+
+/** What a {@linkcode Server} holds and has done, in numbers. */
+export interface ServerStats extends RouterStats {
+  /** Line of the engine; `undefined` while it is loading. */
+  readonly line: Line | undefined;
+}
+
+const NOTHING: RouterStats = {
+  sessions: 0,
+  views: 0,
+  subscriptions: 0,
+  pending: 0,
+  waitingDeletes: 0,
+  changes: 0,
+  requests: 0,
+  refused: 0,
+  failed: 0,
+  dropped: 0,
+};
+
+/**
+ * Holds tables, and serves them to sessions: sockets, by way of
+ * {@linkcode PerspectiveHandler}, local clients, or whatever calls
+ * {@linkcode Server.newSession}.
+ *
+ * @example A table, and a client that reads it
+ * ```ts
+ * import { Server } from "@perspective-deno/handler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = new Server();
+ * const client = server.newLocalClient();
+ * await client.table({ price: [1.5, 2.5] }, { name: "trades" });
+ * const table = await client.open_table("trades");
+ * assertEquals(await table.size(), 2);
+ * ```
+ */
+export class Server implements AsyncDisposable {
+  /**
+   * Resolves when the engine is there. It needn't be awaited: whatever is
+   * asked before waits for it.
+   *
+   * Rejects with {@linkcode EngineLoadError} if the engine can't be loaded.
+   */
+  readonly ready: Promise<void>;
+  readonly #onError: OnError;
+  readonly #opening: Promise<Router>;
+  readonly #engine: string;
+  #router: Router | undefined;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Starts the engine.
+   *
+   * @throws {TypeError} If an option has the wrong type.
+   */
+  constructor(options: ServerOptions = {}) {
+    const { engine = DEFAULT_ENGINE, executor, onPollRequest } = options;
+    if (typeof engine !== "string") {
+      throw new TypeError(
+        `Cannot create server: "engine" must be a module specifier, received ` +
+          typeof engine,
+      );
+    }
+    if (executor !== undefined && typeof executor.start !== "function") {
+      throw new TypeError(
+        `Cannot create server: "executor" must have start(), received ` +
+          typeof executor,
+      );
+    }
+    this.#onError = safeOnError(options.onError);
+    this.#engine = engine;
+    this.#opening = (executor ?? INLINE).start({ engine }).then((engine) =>
+      this.#router = new Router(engine, {
+        onError: this.#onError,
+        onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
+      })
+    );
+    this.ready = this.#opening.then(() => {});
+    this.ready.catch((reason) =>
+      this.#onError(toError(reason), { stage: "engine" })
+    );
+  }
+
+  /**
+   * A server in front of a foreign one, with which it shares the tables: a
+   * `PerspectiveServer` of Perspective's packages, or anything else that makes
+   * sessions. Called again with the same object, it returns the same server.
+   *
+   * @throws {TypeError} If `foreign` has no `make_session`.
+   */
+  static from(
+    foreign: ForeignServer,
+    options: Pick<ServerOptions, "onError"> = {},
+  ): Server {
+    if (typeof foreign?.make_session !== "function") {
+      throw new TypeError(
+        "Cannot create server: it must have make_session(), received " +
+          (foreign === null ? "null" : typeof foreign),
+      );
+    }
+    return frontOf(foreign, options, {
+      start: () => SessionEngine.open(foreign),
+    });
+  }
+
+  /**
+   * The server in front of the global one of `npm:@finos/perspective@3.8.0`,
+   * whose tables `perspective.table()` makes.
+   */
+  static global(options: Pick<ServerOptions, "onError"> = {}): Server {
+    return frontOf(GLOBAL, options, {
+      start: async ({ engine }) =>
+        SessionEngine.open((await loadPackage(engine)).global),
+    });
+  }
+
+  /**
+   * A Perspective client in this process, of the engine's own package. It can
+   * be used at once, and it doesn't have to be closed: `client.terminate()`
+   * ends it early.
+   *
+   * @throws {Error} If the server is closed.
+   */
+  newLocalClient(): Client {
+    this.#assertOpen();
+    return newLocalClient(
+      loadPackage(this.#engine).then((it) => it.newClient),
+      (send) => this.newSession(send),
+      this.#onError,
+    );
+  }
+
+  /**
+   * Opens a session for whatever has frames to exchange: a socket of another
+   * kind, a message port, a test.
+   *
+   * @param sendResponse Takes answers and pushes, in order. If it throws or
+   * rejects, the session is closed and nobody else sees anything of it.
+   * @throws {Error} If the server is closed.
+   * @throws {ServerLostError} If its engine is lost.
+   */
+  newSession(
+    sendResponse: SendFrame,
+    options: NewSessionOptions = {},
+  ): ServerSession {
+    this.#assertOpen();
+    const open = (router: Router) =>
+      router.openSession({
+        send: sendResponse,
+        line: options.clients,
+        onEnd: options.onEnd,
+      });
+    return this.#router === undefined
+      ? new EarlySession(
+        this.#opening.then(open),
+        (frame) => void sendResponse(frame, "answer"),
+      )
+      : open(this.#router);
+  }
+
+  /**
+   * Passes the changes since the last poll on to the subscribers of views.
+   * Only of use with `onPollRequest`, or in front of a foreign server that
+   * polls on request.
+   */
+  poll(): void {
+    this.#router?.poll();
+  }
+
+  /** What the engine died of, if it did. Then nothing can be served any more. */
+  get lost(): ServerLostError | undefined {
+    return this.#router?.lost;
+  }
+
+  /** What the server holds and has done, in numbers. */
+  stats(): ServerStats {
+    return {
+      line: this.#router?.line,
+      ...(this.#router?.stats() ?? NOTHING),
+    };
+  }
+
+  /**
+   * Ends all sessions, answers their open requests with an error, and gives
+   * the tables' memory back. Tables of a foreign server stay where they are.
+   * Safe to call twice.
+   */
+  close(): Promise<void> {
+    return this.#closed ??= this.#opening.then(
+      (router) => router.close(),
+      () => {}, // It never opened, which `ready` tells.
+    );
+  }
+
+  /** Calls {@linkcode Server.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) {
+      throw new Error("Cannot open session: the server is closed");
+    }
+  }
+
+  async #askToPoll(
+    onPollRequest: (server: Server) => void | Promise<void>,
+  ): Promise<void> {
+    try {
+      await onPollRequest(this);
+    } catch (reason) {
+      this.#onError(toError(reason), { stage: "hook" });
+    }
+  }
+}
+
+/** The engine on this thread. */
+const INLINE: Executor = {
+  async start({ engine }) {
+    const { newServer, line } = await loadPackage(engine);
+    return new LocalEngine(newServer(), line);
+  },
+};
+
+/** Stands for the global server, which can only be had by loading its package. */
+const GLOBAL = {};
+
+/** Several handlers may name the same foreign server. */
+const fronts = new WeakMap<object, Server>();
+
+function frontOf(
+  foreign: object,
+  { onError }: Pick<ServerOptions, "onError">,
+  executor: Executor,
+): Server {
+  let server = fronts.get(foreign);
+  if (server === undefined) {
+    server = new Server({ executor, ...onError && { onError } });
+    fronts.set(foreign, server);
+  }
+  return server;
+}
