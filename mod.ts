@@ -1,0 +1,69 @@
+/**
+ * A WebSocket server for the [Perspective](https://perspective-dev.github.io)
+ * data engine, native to Deno.
+ *
+ * @example Serve a table
+ * ```ts
+ * import { PerspectiveHandler, Server } from "@perspective-deno/handler";
+ *
+ * await using server = new Server();
+ * const client = server.newLocalClient();
+ * await client.table("symbol,price\nABC,1.5", { name: "trades" });
+ *
+ * await using perspective = new PerspectiveHandler({ server });
+ * await using http = Deno.serve({ port: 0 }, perspective.fetch);
+ * ```
+ *
+ * In the browser, `perspective.websocket("ws://localhost:8000/")` and
+ * `open_table("trades")` get at it.
+ *
+ * @module
+ */
+
+export {
+  type HandlerStats,
+  PerspectiveHandler,
+  type PerspectiveHandlerOptions,
+  type ServerLike,
+} from "./src/socket/handler.ts";
+export type { Connection } from "./src/socket/connection.ts";
+export type { CloseReason } from "./src/socket/close_codes.ts";
+export {
+  type Sink,
+  WriteLoop,
+  type WriteLoopOptions,
+  type WriteLoopStats,
+  Writer,
+  type WriterOptions,
+  type Written,
+} from "./src/socket/write_loop.ts";
+export type { CheckOrigin } from "./src/policy/origin.ts";
+export {
+  type NewSessionOptions,
+  Server,
+  type ServerOptions,
+  type ServerSession,
+  type ServerStats,
+} from "./src/server/server.ts";
+export type { RouterStats, SessionEnd } from "./src/router/router.ts";
+export type { FrameRole, SendFrame } from "./src/router/session.ts";
+export type {
+  Engine,
+  EngineListener,
+  EngineOptions,
+  Executor,
+} from "./src/engine/engine.ts";
+export type {
+  ForeignServer,
+  ForeignSession,
+} from "./src/engine/session_engine.ts";
+export { Reframed } from "./src/protocol/frame.ts";
+export type { Line } from "./src/protocol/kinds.ts";
+export {
+  EngineFaultError,
+  EngineLoadError,
+  type ErrorContext,
+  type ErrorStage,
+  type OnError,
+  ServerLostError,
+} from "./src/errors.ts";

@@ -1,0 +1,171 @@
+/**
+ * One WebSocket and the session behind it.
+ *
+ * @module
+ */
+
+import { type OnError, toError } from "../errors.ts";
+import type { Line } from "../protocol/kinds.ts";
+import type { Server, ServerSession } from "../server/server.ts";
+import {
+  assertCloseCode,
+  Close,
+  type CloseReason,
+  fitReason,
+} from "./close_codes.ts";
+import type { WriteLoop, Writer } from "./write_loop.ts";
+
+/** How one connection is set up. All values are resolved. */
+export interface ConnectionOptions {
+  readonly server: Server;
+  readonly clients: Line | undefined;
+  readonly loop: WriteLoop;
+  readonly maxBufferSize: number;
+  readonly maxMessageSize: number;
+  readonly onError: OnError;
+  readonly onOpen: () => void;
+  readonly onClose: (reason: CloseReason) => void;
+}
+
+/** What the program is told of a connection, and can do with it. */
+export interface Connection {
+  /**
+   * The request that was upgraded. Its headers and URL can be read; it has
+   * been answered, and has no body.
+   */
+  readonly request: Request;
+  /** The peer's address, where the server that was asked told it. */
+  readonly remoteAddress: string | undefined;
+  /** Bytes that wait for the client to read them. */
+  readonly bufferedAmount: number;
+  /**
+   * Closes the socket and ends its session. What waits to be written is
+   * dropped. Safe to call twice.
+   *
+   * @param code A close code, 1000 by default.
+   * @param reason Up to 123 bytes of text; what is more is cut off.
+   * @throws {RangeError} If `code` can't be sent.
+   */
+  close(code?: number, reason?: string): void;
+}
+
+/**
+ * Ties a socket to a session: messages in, frames out, and one end for both.
+ *
+ * ```text
+ *   connecting ──open──► open ──close()──► closing ──close──► closed
+ *        └──────────────close──┴────────────close──────────────▲
+ * ```
+ */
+export class SocketConnection implements Connection {
+  readonly request: Request;
+  readonly remoteAddress: string | undefined;
+  readonly #socket: WebSocket;
+  readonly #options: ConnectionOptions;
+  readonly #writer: Writer;
+  #session: ServerSession | undefined;
+  #state: "connecting" | "open" | "closing" | "closed" = "connecting";
+  /** Why this side closed it, for the program's `onClose`. */
+  #reason: CloseReason | undefined;
+  /** What the runtime said of a socket that broke. */
+  #failure = "";
+
+  /** Takes over `socket`, which has just been upgraded. */
+  constructor(
+    socket: WebSocket,
+    request: Request,
+    remoteAddress: string | undefined,
+    options: ConnectionOptions,
+  ) {
+    this.request = request;
+    this.remoteAddress = remoteAddress;
+    this.#socket = socket;
+    this.#options = options;
+    this.#writer = options.loop.attach(socket, {
+      maxBufferSize: options.maxBufferSize,
+      onOverflow: () => this.#end(Close.TOO_SLOW),
+      onError: (error) => {
+        options.onError(error, { stage: "write" });
+        this.#end({ code: 1011, reason: "cannot write" });
+      },
+    });
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#onOpen();
+    socket.onmessage = ({ data }) => this.#onMessage(data);
+    socket.onerror = (event) => {
+      this.#failure = event instanceof ErrorEvent ? event.message : "";
+    };
+    socket.onclose = (event) => this.#onClose(event);
+  }
+
+  get bufferedAmount(): number {
+    return this.#writer.bufferedAmount;
+  }
+
+  close(code: number = 1000, reason: string = ""): void {
+    assertCloseCode(code);
+    this.#end({ code, reason: fitReason(reason) });
+  }
+
+  #onOpen(): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "open";
+    const { server, clients, onError, onOpen } = this.#options;
+    try {
+      this.#session = server.newSession(
+        (frame, role) => void this.#writer.push(frame, role),
+        {
+          ...clients && { clients },
+          onEnd: (reason) =>
+            this.#end(
+              reason === "engine lost"
+                ? Close.SERVER_LOST
+                : Close.SHUTTING_DOWN,
+            ),
+        },
+      );
+    } catch (reason) {
+      // Lost or closed since the handshake was answered.
+      onError(toError(reason), { stage: "engine" });
+      return this.#end(Close.SERVER_LOST);
+    }
+    onOpen();
+  }
+
+  #onMessage(data: unknown): void {
+    // Text isn't part of the protocol; PerspectiveTornadoHandler ignores it, too.
+    if (!(data instanceof ArrayBuffer) || this.#state !== "open") return;
+    if (data.byteLength > this.#options.maxMessageSize) {
+      return this.#end(Close.MESSAGE_TOO_BIG);
+    }
+    this.#session!.handleRequest(new Uint8Array(data));
+  }
+
+  /** Ends it from this side. The session ends at once, whenever the peer answers. */
+  #end(reason: CloseReason): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#state = "closing";
+    this.#reason = reason;
+    this.#release();
+    try {
+      this.#socket.close(reason.code, reason.reason);
+    } catch {
+      // It is closed or broken already; the close event tells the rest.
+    }
+  }
+
+  #onClose(event: CloseEvent): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#release();
+    const { code, reason } = event;
+    this.#options.onClose(
+      this.#reason ?? { code, reason: reason || this.#failure },
+    );
+  }
+
+  #release(): void {
+    this.#writer.close();
+    this.#session?.close();
+  }
+}
