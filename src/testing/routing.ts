@@ -1,0 +1,114 @@
+/**
+ * A router over a fake engine, with clients that keep what they get. For
+ * tests only.
+ *
+ * @module
+ */
+
+import type { ErrorStage } from "../errors.ts";
+import type { Line } from "../protocol/kinds.ts";
+import { Router, type SessionEnd } from "../router/router.ts";
+import type { FrameRole, Session } from "../router/session.ts";
+import {
+  FakeEngine,
+  type FakeEngineOptions,
+  TinyEngine,
+} from "./fake_engine.ts";
+import { type Fill, frame, type Parts, parts } from "./frames.ts";
+
+/** A router and what it is between. */
+export interface Routing {
+  readonly engine: FakeEngine;
+  readonly router: Router;
+  /** What was reported, as `stage: message`. */
+  readonly errors: string[];
+  /** Opens a session. */
+  open(options?: OpenOptions): TestClient;
+}
+
+/** How a test's session is opened. */
+export interface OpenOptions {
+  readonly line?: Line;
+  /** Called with each frame, after it was kept. */
+  readonly onFrame?: (bytes: Uint8Array) => void | Promise<void>;
+  /** Called when the session is ended by the router, after it was noted. */
+  readonly onEnd?: () => void;
+}
+
+/** How a router is set up. */
+export interface RoutingOptions extends FakeEngineOptions {
+  readonly onPollRequest?: () => void;
+}
+
+/** A client that keeps what it gets. */
+export class TestClient {
+  /** What it got, in order. */
+  readonly frames: Uint8Array[] = [];
+  /** The role that each frame was sent with. */
+  readonly roles: FrameRole[] = [];
+  /** Why its session was ended. */
+  ended: SessionEnd | undefined;
+  readonly session: Session;
+
+  constructor(router: Router, { line, onFrame, onEnd }: OpenOptions = {}) {
+    this.session = router.openSession({
+      send: (bytes, role) => {
+        this.frames.push(bytes);
+        this.roles.push(role);
+        return onFrame?.(bytes);
+      },
+      line,
+      onEnd: (reason) => {
+        this.ended = reason;
+        onEnd?.();
+      },
+    });
+  }
+
+  /** Asks something. */
+  ask(
+    msgId: number,
+    entity: string,
+    kind: number,
+    content?: Uint8Array | Fill,
+  ): void {
+    this.session.handleRequest(frame(msgId, entity, kind, content));
+  }
+
+  /** What it got, taken apart. */
+  get got(): Parts[] {
+    return this.frames.map(parts);
+  }
+
+  /** What it got since the last call. */
+  take(): Uint8Array[] {
+    this.roles.length = 0;
+    return this.frames.splice(0);
+  }
+}
+
+/** A router over an engine that the test answers for. */
+export function routing(options: RoutingOptions = {}): Routing {
+  const { onPollRequest, ...engineOptions } = options;
+  const engine = new FakeEngine(engineOptions);
+  const errors: string[] = [];
+  const router = new Router(engine, {
+    onError: (error: Error, { stage }: { stage: ErrorStage }) =>
+      errors.push(`${stage}: ${error.message}`),
+    onPollRequest,
+  });
+  return {
+    engine,
+    router,
+    errors,
+    open: (options) => new TestClient(router, options),
+  };
+}
+
+/** A router over an engine that answers within the call. */
+export function tinyRouting(
+  options: Omit<RoutingOptions, "script" | "onPoll"> = {},
+): Routing {
+  const { script, onPoll } = new TinyEngine();
+  return routing({ ...options, script, onPoll });
+}
