@@ -14,8 +14,8 @@ import type { Line } from "../protocol/kinds.ts";
  */
 export interface EngineListener {
   /**
-   * An answer or a push. The bytes are only lent: they may lie in
-   * WebAssembly memory and are valid until the call returns.
+   * An answer or a push. The bytes are only lent, and may be overwritten: they
+   * may lie in WebAssembly memory and are valid until the call returns.
    */
   frame(frame: Uint8Array): void;
   /** The request `msgId` won't be answered; the engine itself lives. */

@@ -162,7 +162,7 @@ export class SessionEngine implements Engine {
     readHeader(frame, header);
     // The packages give the answers to client 0 to whoever asked last.
     if (header.msgId === 0) this.#listener!.fault(faultOf(frame));
-    else this.#listener!.frame(frame);
+    else this.#listener!.frame(frame.slice()); // It isn't ours to write to.
   }
 
   #fail(error: Error, msgId?: number): void {

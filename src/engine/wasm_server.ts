@@ -50,6 +50,8 @@ export class WasmServer {
   readonly #is64: boolean;
   readonly #client: number;
   readonly #scratch: Pointer;
+  /** The engine's memory, for reading lists; detached when it has grown. */
+  #memory: DataView<ArrayBuffer>;
 
   /** Opens a session on `server`. */
   constructor({ module, server }: PackageServer) {
@@ -57,6 +59,7 @@ export class WasmServer {
     this.#server = server;
     this.#is64 = module._psp_is_memory64() !== 0;
     this.#client = module._psp_new_session(server);
+    this.#memory = new DataView(module.HEAPU8.buffer);
     this.#scratch = this.#allocate(SCRATCH);
   }
 
@@ -109,13 +112,13 @@ export class WasmServer {
   #decode(list: Pointer, emit: Emit): void {
     const module = this.#module;
     const at = this.#address(list);
-    let memory = new DataView(module.HEAPU8.buffer);
+    let memory = this.#currentMemory();
     const count = memory.getUint32(at, true);
     const messages = this.#read(memory, at + 4);
     const pointerSize = this.#is64 ? 8 : 4;
     let entry = this.#address(messages);
     for (let i = 0; i < count; i++, entry += pointerSize + 8) {
-      if (memory.byteLength === 0) memory = new DataView(module.HEAPU8.buffer);
+      memory = this.#currentMemory();
       const data = this.#read(memory, entry);
       const length = memory.getUint32(entry + pointerSize, true);
       const client = memory.getUint32(entry + pointerSize + 4, true);
@@ -130,6 +133,13 @@ export class WasmServer {
     }
     module._psp_free(messages);
     module._psp_free(list);
+  }
+
+  #currentMemory(): DataView<ArrayBuffer> {
+    if (this.#memory.buffer.byteLength === 0) {
+      this.#memory = new DataView(this.#module.HEAPU8.buffer);
+    }
+    return this.#memory;
   }
 
   #allocate(length: number): Pointer {

@@ -141,3 +141,20 @@ export function reframe(
   copy(source, start, end, bytes, writeHead(bytes, 0, msgId, entity));
   return bytes;
 }
+
+/**
+ * The same, in the place of the old header where that is long enough, so that
+ * nothing is copied. The bytes of `frame` before `start` are lost.
+ */
+export function readdress(
+  msgId: number,
+  entity: Uint8Array,
+  frame: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array {
+  const at = start - headLength(msgId, entity.length);
+  if (at < 0) return reframe(msgId, entity, frame, start, end);
+  writeHead(frame, at, msgId, entity);
+  return frame.subarray(at, end);
+}

@@ -32,6 +32,12 @@ export type SessionEnd = "engine lost" | "server closed";
 export interface SessionOptions {
   /** Takes the frames for the client. */
   readonly send: SendFrame;
+  /**
+   * Whether `send` is done with a frame when it returns. Such a frame may lie
+   * in the engine's own memory, which saves a copy. Otherwise each frame is
+   * the taker's to keep.
+   */
+  readonly takesLent?: boolean | undefined;
   /** The line that the client is of; by default the engine's. */
   readonly line?: Line | undefined;
   /** Called when the session is ended from this side. */
@@ -62,8 +68,11 @@ export interface RouterStats {
   readonly dropped: number;
 }
 
-/** The first `msg_id` of the router's own; 0 means none. */
-const FIRST_ID = 1;
+/**
+ * The first `msg_id` of the router's own. All of them take five bytes, the
+ * most there are, so that a client's always fits in its place.
+ */
+const FIRST_ID = 0x1000_0000;
 const LAST_ID = 0xffff_ffff;
 
 /**

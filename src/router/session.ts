@@ -13,7 +13,7 @@ import {
   simpleRequest,
   viewNotFound,
 } from "../protocol/answers.ts";
-import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
+import { NO_BYTES, readdress, reframe, Reframed } from "../protocol/frame.ts";
 import {
   entityOf,
   type Header,
@@ -58,7 +58,7 @@ import type { View } from "./view.ts";
  */
 export type FrameRole = "answer" | "push" | number;
 
-/** Takes a frame for a client. The frame is the taker's to keep. */
+/** Takes a frame for a client. */
 export type SendFrame = (
   frame: Uint8Array,
   role: FrameRole,
@@ -150,18 +150,18 @@ export class Session {
 
   /** Takes the engine's answer to one of this session's requests. */
   answer(route: Route, frame: Uint8Array, header: Header): void {
-    this.#send(readdress(route, frame, header), "answer");
+    this.#send(addressed(route, frame, header), "answer");
   }
 
   /** Takes what the engine pushes for one of this session's subscriptions. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void {
-    const copy = readdress(route, frame, header);
+    const toClient = addressed(route, frame, header);
     if (header.kind === SERVER_ERROR) {
       // It couldn't be subscribed to, so nothing will ever be pushed.
       this.#router.unregister(msgId);
       this.#subscriptions.delete(msgId);
       route.view?.subscriptions.delete(msgId);
-      this.#send(copy, "answer");
+      this.#send(toClient, "answer");
       return;
     }
     let role: FrameRole = "push";
@@ -169,7 +169,7 @@ export class Session {
       const port = portWithoutDelta(frame, header);
       if (port !== undefined && port < PORTS) role = msgId * PORTS + port;
     } else if (route.kind === Kind.GET_HOSTED_TABLES) role = msgId * PORTS;
-    this.#send(copy, role);
+    this.#send(toClient, role);
   }
 
   /** Takes the answer to a `table_delete`. */
@@ -488,7 +488,8 @@ export class Session {
   #send(frame: Uint8Array, role: FrameRole): void {
     if (this.#closed) return;
     try {
-      const sent = this.#options.send(frame, role);
+      const { send, takesLent } = this.#options;
+      const sent = send(takesLent ? frame : frame.slice(), role);
       if (sent !== undefined) sent.catch((reason) => this.#cannotSend(reason));
     } catch (reason) {
       this.#cannotSend(reason);
@@ -527,13 +528,13 @@ function unknownKind(kind: number, info: KindInfo | undefined): string {
       `@perspective-dev/client`;
 }
 
-/** An engine's frame with the client's header. */
-function readdress(
+/** An engine's frame with the client's header, written over the engine's. */
+function addressed(
   route: Route,
   frame: Uint8Array,
   header: Header,
 ): Uint8Array {
-  return reframe(
+  return readdress(
     route.msgId,
     route.entity,
     frame,

@@ -26,7 +26,8 @@ export interface View {
 
 /**
  * Names views. The prefix keeps apart several routers on one engine, and the
- * views that others made there, whose names are 21 random letters.
+ * views that others made there. Clients' names are 21 letters long; these are
+ * 24, so that a client's fits in their place in an answer.
  */
 export class ViewNames {
   readonly #prefix: string = crypto.randomUUID().slice(0, 8);
@@ -34,7 +35,8 @@ export class ViewNames {
 
   /** A new view, which its session calls `clientId`. */
   next(clientId: string): View {
-    const id = `${this.#prefix}-${(++this.#last).toString(36)}`;
+    const number = (++this.#last).toString(36).padStart(15, "0");
+    const id = `${this.#prefix}-${number}`;
     return {
       id,
       entity: utf8(id),

@@ -75,6 +75,14 @@ export interface NewSessionOptions {
    * @default the engine's line
    */
   readonly clients?: Line;
+  /**
+   * Whether `sendResponse` is done with a frame when it returns. Then it gets
+   * frames that may lie in the engine's own memory, which saves a copy. By
+   * default a frame is the callback's to keep.
+   *
+   * @default {false}
+   */
+  readonly takesLent?: boolean;
   /** Called when the session is ended from this side. */
   readonly onEnd?: (reason: SessionEnd) => void;
 }
@@ -228,6 +236,7 @@ export class Server implements AsyncDisposable {
     const open = (router: Router) =>
       router.openSession({
         send: sendResponse,
+        takesLent: options.takesLent,
         line: options.clients,
         onEnd: options.onEnd,
       });

@@ -116,6 +116,7 @@ export class SocketConnection implements Connection {
         (frame, role) => void this.#writer.push(frame, role),
         {
           ...clients && { clients },
+          takesLent: true,
           onEnd: (reason) =>
             this.#end(
               reason === "engine lost"

@@ -276,7 +276,8 @@ export class Writer {
   }
 
   /**
-   * Writes `frame`, now or when its turn comes.
+   * Writes `frame`, now or when its turn comes. It is only lent: a frame that
+   * has to wait is copied.
    *
    * A notification (a `role` that is a number) is absorbed by one of the same
    * role that still waits, unless an answer waits behind that one: a client
@@ -367,7 +368,7 @@ export class Writer {
       this.#options.onOverflow();
       return "dropped";
     }
-    const waiting = { frame, role };
+    const waiting = { frame: frame.slice(), role };
     if (typeof role === "number") this.#absorbing.set(role, waiting);
     else if (role === "answer") this.#absorbing.clear();
     const isFirst = this.#next === this.#queue.length;
