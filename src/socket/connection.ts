@@ -15,6 +15,9 @@ import {
 } from "./close_codes.ts";
 import type { WriteLoop, Writer } from "./write_loop.ts";
 
+/** Milliseconds that a peer has to answer a close. */
+const CLOSE_TIMEOUT = 5_000;
+
 /** How one connection is set up. All values are resolved. */
 export interface ConnectionOptions {
   readonly server: Server;
@@ -53,9 +56,13 @@ export interface Connection {
  * Ties a socket to a session: messages in, frames out, and one end for both.
  *
  * ```text
- *   connecting ──open──► open ──close()──► closing ──close──► closed
- *        └──────────────close──┴────────────close──────────────▲
+ *   connecting ──open──► open ──#end()──► closing ──close, or 5 s──► closed
+ *        └───────────────────┴─────────close event───────────────────▲
  * ```
+ *
+ * The session ends with `open`. `closing` is limited since a peer that doesn't
+ * read never answers the close, and Deno goes on waiting for it; what it still
+ * holds for such a peer is no more than the loop's `highWaterMark` and a frame.
  */
 export class SocketConnection implements Connection {
   readonly request: Request;
@@ -69,6 +76,7 @@ export class SocketConnection implements Connection {
   #reason: CloseReason | undefined;
   /** What the runtime said of a socket that broke. */
   #failure = "";
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes over `socket`, which has just been upgraded. */
   constructor(
@@ -148,6 +156,9 @@ export class SocketConnection implements Connection {
     this.#state = "closing";
     this.#reason = reason;
     this.#release();
+    this.#timer = setTimeout(() => this.#onClose(reason), CLOSE_TIMEOUT);
+    // Nobody waits for that peer, so the process needn't either.
+    Deno.unrefTimer(this.#timer as unknown as number);
     try {
       this.#socket.close(reason.code, reason.reason);
     } catch {
@@ -155,18 +166,25 @@ export class SocketConnection implements Connection {
     }
   }
 
-  #onClose(event: CloseEvent): void {
+  #onClose(event: CloseReason): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    clearTimeout(this.#timer);
     this.#release();
-    const { code, reason } = event;
-    this.#options.onClose(
-      this.#reason ?? { code, reason: reason || this.#failure },
-    );
+    this.#options.onClose(this.#reason ?? reasonOf(event, this.#failure));
   }
 
   #release(): void {
     this.#writer.close();
     this.#session?.close();
   }
+}
+
+/** Why a socket closed that this side didn't close. */
+function reasonOf(event: CloseReason, failure: string): CloseReason {
+  // Deno ends a connection at once whose frame has 64 MiB or more.
+  if (failure === "Frame too large") return Close.MESSAGE_TOO_BIG;
+  const { code, reason } = event;
+  // It says 0 where other WebSockets say 1006: gone without a close frame.
+  return { code: code === 0 ? 1006 : code, reason: reason || failure };
 }

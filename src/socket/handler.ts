@@ -76,8 +76,10 @@ export interface PerspectiveHandlerOptions {
   readonly maxBufferSize?: number;
   /**
    * Bytes that a client's message may have before it is closed with 1009.
-   * Deno's own limit, 67108864, is the upper bound; above that it ends the
-   * connection itself. `0` refuses everything.
+   * `0` refuses everything. The upper bound is Deno's own: it ends a
+   * connection, which then closes with 1006 at the client, whose frame has
+   * 67108864 bytes or more. A message in several frames is in memory as a
+   * whole before it can be refused.
    *
    * @default {67108864}
    */
@@ -108,9 +110,6 @@ interface ServeInfo {
 
 /** 64 MiB: Deno ends a connection whose message is larger. */
 const DENO_MAX_MESSAGE = 64 * 1024 * 1024;
-
-/** Milliseconds that `close()` waits for peers to answer. */
-const CLOSE_TIMEOUT = 5_000;
 
 /**
  * Serves Perspective over WebSockets.
@@ -203,11 +202,7 @@ export class PerspectiveHandler implements AsyncDisposable {
   async #close(code: number, reason: string): Promise<void> {
     for (const connection of this.#connections) connection.close(code, reason);
     if (this.#connections.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, CLOSE_TIMEOUT);
-    this.#onEmpty = resolve;
-    await promise;
-    clearTimeout(timer);
+    await new Promise<void>((resolve) => this.#onEmpty = resolve);
   }
 
   async #handle(request: Request, info?: ServeInfo): Promise<Response> {

@@ -242,7 +242,8 @@ export class Writer {
   readonly #loop: WriteLoop;
   readonly #sink: Sink;
   readonly #options: WriterOptions;
-  #queue: Waiting[] = [];
+  /** What waits, from {@linkcode Writer.#next} on; before that are holes. */
+  #queue: Array<Waiting | undefined> = [];
   #next = 0;
   #queuedBytes = 0;
   readonly #highWaterMark: number;
@@ -328,13 +329,15 @@ export class Writer {
       this.#loop.park(this);
       return false;
     }
-    const waiting = this.#queue[this.#next++]!;
+    const waiting = this.#queue[this.#next]!;
     const { frame, role } = waiting;
+    // Let go of at once: the queue of a busy socket may never get empty.
+    this.#queue[this.#next++] = undefined;
     if (this.#absorbing.get(role) === waiting) this.#absorbing.delete(role);
     this.#queuedBytes -= frame.length;
     this.#loop.countQueued(-1, -frame.length);
-    if (this.#next === this.#queue.length) {
-      this.#queue = [];
+    if (this.#next * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#next);
       this.#next = 0;
     }
     this.#write(frame);
