@@ -119,7 +119,7 @@ function guarded<T>(load: () => Promise<T>): Promise<T> {
     const { env } = process;
     const { tmpdir } = os;
     const before = new Set(process.listeners("SIGINT"));
-    process.env = new Proxy(env, { ownKeys: () => [] });
+    process.env = unlisted(env);
     os.tmpdir = () => mayRead("TMPDIR") ? tmpdir() : "/tmp";
     try {
       return await load();
@@ -136,6 +136,18 @@ function guarded<T>(load: () => Promise<T>): Promise<T> {
   const result = turn.then(run);
   turn = result.catch(() => {});
   return result;
+}
+
+/** `env`, to be read and written by name. */
+function unlisted(env: typeof process.env): typeof process.env {
+  // The target is another object since the runtime asks that one for its
+  // names, too, when it checks what `ownKeys` returns.
+  return new Proxy({}, {
+    get: (_, name) => Reflect.get(env, name),
+    set: (_, name, value) => Reflect.set(env, name, value),
+    has: (_, name) => Reflect.has(env, name),
+    deleteProperty: (_, name) => Reflect.deleteProperty(env, name),
+  });
 }
 
 function mayRead(variable: string): boolean {

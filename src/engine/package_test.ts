@@ -1,0 +1,134 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { connect } from "../testing/engines.ts";
+
+/** Runs `code` as a program of its own and returns what it printed. */
+async function run(
+  code: string,
+  permissions: string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  try {
+    await Deno.writeTextFile(file, code);
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--config", config, ...permissions, file],
+      env: { NO_COLOR: "1", SECRET: "hidden" },
+      stdin: "null",
+    }).output();
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return {
+      code: output.code,
+      stdout: decode(output.stdout),
+      stderr: decode(output.stderr),
+    };
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+const PACKAGE = import.meta.resolve("./package.ts");
+const MOD = import.meta.resolve("../../mod.ts");
+const FIVE = "npm:@perspective-dev/client@5.5.1";
+const WS = "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE";
+
+Deno.test("loadPackage() leaves the program its environment and its signals", async () => {
+  const { stdout } = await run(
+    `
+    import process from "node:process";
+    import os from "node:os";
+    const { loadPackage } = await import(${JSON.stringify(PACKAGE)});
+    process.on("SIGINT", function mine() {});
+    const { env } = process;
+    const { tmpdir } = os;
+    const loading = loadPackage(${JSON.stringify(FIVE)});
+    await Promise.resolve();
+    const meanwhile = process.env.SECRET;
+    const { line } = await loading;
+    console.log(JSON.stringify([
+      line, meanwhile, process.env === env, os.tmpdir === tmpdir,
+      process.listeners("SIGINT").map((it) => it.name),
+    ]));
+    process.removeAllListeners("SIGINT");
+    `,
+    ["-A"],
+  );
+  assertEquals(JSON.parse(stdout), ["5", "hidden", true, true, ["mine"]]);
+});
+
+for (const engine of ["npm:@finos/perspective@3.8.0", FIVE]) {
+  Deno.test(`loadPackage() needs little to load ${engine}`, async () => {
+    const { stdout, stderr } = await run(
+      `
+      const { Server } = await import(${JSON.stringify(MOD)});
+      await using server = new Server({ engine: ${JSON.stringify(engine)} });
+      const table = await server.newLocalClient().table("x\\n1\\n2");
+      console.log(await table.size());
+      `,
+      ["--allow-read", WS],
+    );
+    assertEquals([stdout, stderr], ["2\n", ""]);
+  });
+}
+
+Deno.test("loadPackage() says which permission is missing", async () => {
+  const { stdout } = await run(
+    `
+    const { Server } = await import(${JSON.stringify(MOD)});
+    const server = new Server({ onError: () => {} });
+    await server.ready.catch(({ name, message }) => console.log(name, message));
+    `,
+    [WS],
+  );
+  assertStringIncludes(stdout, "EngineLoadError Cannot load engine");
+  assertStringIncludes(stdout, "--allow-read");
+});
+
+Deno.test("deno serve takes a handler for its default export", async () => {
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(
+    file,
+    `
+    import { PerspectiveHandler, Server } from ${JSON.stringify(MOD)};
+    const server = new Server();
+    await server.newLocalClient().table("x\\n1\\n2\\n3", { name: "t" });
+    export default new PerspectiveHandler({ server });
+    `,
+  );
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      "serve",
+      "-A",
+      "--port=0",
+      "--host=127.0.0.1",
+      "--config",
+      config,
+      file,
+    ],
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  try {
+    const reader = process.stderr.pipeThrough(new TextDecoderStream())
+      .getReader();
+    let said = "";
+    let port: string | undefined;
+    while (port === undefined) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`deno serve ended: ${said}`);
+      said += value;
+      port = /127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+    }
+    const client = await connect("3", `ws://127.0.0.1:${port}/`);
+    assertEquals(await (await client.open_table("t")).size(), 3);
+    const closed = Promise.withResolvers<void>();
+    await client.on_error(() => closed.resolve());
+    process.kill("SIGTERM");
+    await closed.promise;
+    await reader.cancel();
+  } finally {
+    await process.status;
+    await Deno.remove(file);
+  }
+});
