@@ -98,6 +98,10 @@ export function readHeader(
     const tag = readVarint(frame, at, end);
     if (next < 0) return `the tag at byte ${tagAt} is cut short`;
     at = next;
+    // The engine reads no longer one, and would execute nothing.
+    if (at - tagAt > 4 && (at - tagAt > 5 || frame[at - 1]! > 0x0f)) {
+      return `the tag at byte ${tagAt} is too long`;
+    }
     const field = tag >>> 3;
     if (field === 1) {
       if ((tag & 7) !== 0) return `msg_id at byte ${tagAt} is no varint`;
@@ -131,7 +135,10 @@ export function readHeader(
   return header.kind === 0 ? "it holds no request" : undefined;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", {
+  fatal: true,
+  ignoreBOM: true, // two names that differ by it are two names
+});
 
 /**
  * The `entity_id` of a frame, for looking things up by name.

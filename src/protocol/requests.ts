@@ -48,12 +48,12 @@ export function makeViewRequest(
 
 /** Whether `get_hosted_tables` asks for notifications instead of an answer. */
 export function subscribes(content: Uint8Array): boolean {
-  return readUint(content, 1) !== 0;
+  return readFlag(content);
 }
 
 /** Whether `table_delete` is to fail, rather than wait, while views live. */
 export function isImmediate(content: Uint8Array): boolean {
-  return readUint(content, 1) !== 0;
+  return readFlag(content);
 }
 
 /** The `msg_id` of the subscription that a `remove_*` request names. */
@@ -92,13 +92,15 @@ export function fromViewOf(
   let viewId: string | undefined;
   while (content.pos < content.len) {
     const [field, wireType] = content.tag();
-    if (field !== 1) {
-      content.skip(wireType);
+    // The engine passes over a field of a wrong type, too: read as bytes, it
+    // could hide a name that the engine finds.
+    if (field !== 1 || wireType !== 2) {
+      content.skip(wireType, field);
       continue;
     }
     forEachField(content.bytes(), (inner, reader, innerType) => {
-      if (inner === 6) viewId = reader.string();
-      else reader.skip(innerType);
+      if (inner === 6 && innerType === 2) viewId = reader.string();
+      else reader.skip(innerType, inner);
     });
   }
   return viewId;
@@ -120,6 +122,16 @@ export function withFromView(
     if (field !== 1) body.tag(field, wireType).raw(skipped);
   });
   return new Reframed(msgId, table, body.join().finish());
+}
+
+/** A `bool` in field 1, in which any of 64 bits counts. */
+function readFlag(content: Uint8Array): boolean {
+  let flag = false;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === 1 && wireType === 0) flag = reader.bool();
+    else reader.skip(wireType);
+  });
+  return flag;
 }
 
 function readUint(content: Uint8Array, wanted: number): number {

@@ -132,7 +132,8 @@ function present(
 }
 
 function jsonToScalar(bytes: Uint8Array, type: number | undefined): Uint8Array {
-  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  const json = new TextDecoder().decode(bytes);
+  const value: unknown = json === "" ? null : JSON.parse(json);
   const scalar = new BinaryWriter();
   if (typeof value === "boolean") scalar.tag(1, 0).bool(value);
   else if (typeof value === "number") scalar.tag(4, 1).double(value);
