@@ -22,7 +22,10 @@ export interface EngineListener {
   failed(msgId: number, error: Error): void;
   /** The engine reported a fault that belongs to no request (ENGINE 1.6). */
   fault(error: Error): void;
-  /** The engine is lost (ENGINE 6.1). It sends nothing more. */
+  /**
+   * The engine is lost (ENGINE 6.1). It sends nothing more, and what wasn't
+   * answered won't be.
+   */
   fatal(error: Error): void;
 }
 

@@ -113,11 +113,11 @@ export class LocalEngine implements Engine {
   }
 
   #fail(error: Error, msgId?: number): void {
-    if (msgId !== undefined) this.#listener!.failed(msgId, error);
     if (error instanceof WebAssembly.RuntimeError) {
       this.#state = "lost";
       this.#listener!.fatal(error);
-    }
+    } else if (msgId === undefined) this.#listener!.fault(error);
+    else this.#listener!.failed(msgId, error);
   }
 
   readonly #emit = (clientId: number, frame: Uint8Array): void => {

@@ -166,12 +166,11 @@ export class SessionEngine implements Engine {
   }
 
   #fail(error: Error, msgId?: number): void {
-    if (msgId === undefined) this.#listener!.fault(error);
-    else this.#listener!.failed(msgId, error);
     if (error instanceof WebAssembly.RuntimeError) {
       this.#state = "lost";
       this.#listener!.fatal(error);
-    }
+    } else if (msgId === undefined) this.#listener!.fault(error);
+    else this.#listener!.failed(msgId, error);
   }
 }
 

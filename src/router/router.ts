@@ -166,6 +166,11 @@ export class Router implements EngineListener {
     this.#refused++;
   }
 
+  /** A frame came for nobody. */
+  countDropped(): void {
+    this.#dropped++;
+  }
+
   /** A view began (1) or ended (-1). */
   countViews(difference: 1 | -1): void {
     this.#views += difference;
@@ -218,7 +223,7 @@ export class Router implements EngineListener {
   deleteAnswered(table: string, msgId: number, frame: Uint8Array): void {
     for (const earlier of this.#waitingDeletes.answered(table, msgId)) {
       // The answers differ only in the header, which is replaced anyway.
-      this.#dispatch(earlier, frame);
+      this.#dispatch(earlier, this.#routes.get(earlier), frame);
     }
   }
 
@@ -228,12 +233,17 @@ export class Router implements EngineListener {
   frame(frame: Uint8Array): void {
     // A frame without content is a notification about hosted tables.
     readHeader(frame, this.#header);
+    const { msgId } = this.#header;
+    const route = this.#routes.get(msgId);
     try {
-      this.#dispatch(this.#header.msgId, frame);
+      this.#dispatch(msgId, route, frame);
     } catch (reason) {
       // An answer that can't be read, since an engine of another version
       // writes it otherwise.
-      this.#onError(toError(reason), { stage: "engine" });
+      const error = toError(reason);
+      this.#onError(error, { stage: "engine" });
+      if (route === undefined || route.subscription) return;
+      reject(route, `Cannot read the engine's answer: ${error.message}`);
     }
   }
 
@@ -241,14 +251,21 @@ export class Router implements EngineListener {
   failed(msgId: number, error: Error): void {
     this.#failed++;
     const route = this.#routes.get(msgId);
-    if (route === undefined) return;
+    if (route === undefined) {
+      // It has been answered; what failed is the poll after it.
+      this.#onError(error, { stage: "engine" });
+      return;
+    }
     this.#onError(
       new Error(`${kindName(route.kind)} failed: ${error.message}`, {
         cause: error,
       }),
       { stage: "request" },
     );
-    this.#reject(msgId, route, `The engine failed: ${error.message}`);
+    // Taken as an error of the engine's own, after which names are free again.
+    this.frame(
+      errorAnswer(msgId, route.entity, `The engine failed: ${error.message}`),
+    );
   }
 
   /** See {@linkcode EngineListener.fault}. */
@@ -265,19 +282,26 @@ export class Router implements EngineListener {
 
   /** Nobody waits for ever: what is open is answered, and the sessions end. */
   #endAll(message: string, reason: SessionEnd): void {
-    for (const [msgId, route] of this.#routes) {
-      if (!route.subscription) this.#reject(msgId, route, message);
-    }
+    const routes = [...this.#routes.values()];
+    const sessions = [...this.#sessions];
     this.#routes.clear();
+    this.#waitingDeletes.clear();
+    this.#sessions.clear();
     this.#subscriptions = 0;
     this.#views = 0;
-    const sessions = [...this.#sessions];
-    this.#sessions.clear();
+    // First of all: a client may ask again when it is told of an error.
+    for (const session of sessions) session.stop();
+    for (const route of routes) {
+      if (!route.subscription) reject(route, message);
+    }
     for (const session of sessions) session.end(reason);
   }
 
-  #dispatch(msgId: number, frame: Uint8Array): void {
-    const route = this.#routes.get(msgId);
+  #dispatch(
+    msgId: number,
+    route: Route | undefined,
+    frame: Uint8Array,
+  ): void {
     if (route === undefined) {
       this.#dropped++;
       return;
@@ -293,9 +317,10 @@ export class Router implements EngineListener {
       route.session.push(msgId, route, frame, header);
     } else route.session.answer(route, frame, header);
   }
+}
 
-  #reject(msgId: number, route: Route, message: string): void {
-    this.unregister(msgId);
-    route.session?.reply(errorAnswer(route.msgId, route.entity, message));
-  }
+/** Answers with an error of the router's own. */
+function reject({ session, msgId, entity }: Route, message: string): void {
+  if (session === undefined || session.closed) return;
+  session.reply(errorAnswer(msgId, entity, message));
 }

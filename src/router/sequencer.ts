@@ -21,7 +21,10 @@ export class Sequencer {
   readonly #engine: Engine;
   readonly #onPollRequest: (() => void) | undefined;
   #number = 0;
+  /** Whether there is something to poll for. */
   #unpolled = false;
+  /** Whether the program has been asked to poll. */
+  #asked = false;
 
   /** Orders the changes of `engine`; `onPollRequest` asks the program to poll. */
   constructor(engine: Engine, onPollRequest?: () => void) {
@@ -41,9 +44,11 @@ export class Sequencer {
       this.#engine.send(frame, kind, true);
       return number;
     }
+    // Before it is sent: a client may read as soon as it is answered.
+    this.#unpolled = true;
     this.#engine.send(frame, kind, false);
-    if (!this.#unpolled) {
-      this.#unpolled = true;
+    if (this.#unpolled && !this.#asked) {
+      this.#asked = true;
       this.#onPollRequest();
     }
     return number;
@@ -57,7 +62,7 @@ export class Sequencer {
 
   /** Passes the changes since the last poll on to views. */
   poll(): void {
-    this.#unpolled = false;
+    this.#unpolled = this.#asked = false;
     this.#engine.poll();
   }
 }

@@ -71,6 +71,8 @@ export type SendFrame = (
  */
 const header = newHeader();
 
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** A client's session: its views, its subscriptions, its requests. */
 export class Session {
   readonly #router: Router;
@@ -83,6 +85,7 @@ export class Session {
   /** Subscriptions that belong to no view, by the engine's `msg_id`. */
   readonly #subscriptions = new Set<number>();
   #closed = false;
+  #stopped = false;
 
   /** Made by {@linkcode Router.openSession}. */
   constructor(router: Router, options: SessionOptions, onError: OnError) {
@@ -104,7 +107,7 @@ export class Session {
    * throws.
    */
   handleRequest(frame: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#stopped) return;
     this.#router.countRequest();
     const wrong = readHeader(frame, header);
     if (wrong !== undefined) {
@@ -179,17 +182,26 @@ export class Session {
     frame: Uint8Array,
     header: Header,
   ): void {
-    const table = entityOf(frame, header);
     this.answer(route, frame, header);
-    this.#router.deleteAnswered(table, msgId, frame);
+    this.#router.deleteAnswered(decoder.decode(route.entity), msgId, frame);
   }
 
-  /** Ends the session from this side; there is no engine to clean up any more. */
-  end(reason: SessionEnd): void {
-    this.#closed = true;
+  /** Takes no more requests; there is no engine to clean up any more. */
+  stop(): void {
+    this.#stopped = true;
     this.#views.clear();
     this.#subscriptions.clear();
-    this.#options.onEnd?.(reason);
+  }
+
+  /** Ends the session from this side, after {@linkcode Session.stop}. */
+  end(reason: SessionEnd): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#options.onEnd?.(reason);
+    } catch (thrown) {
+      this.#onError(toError(thrown), { stage: "hook" });
+    }
   }
 
   // -- Requests on tables and the server -------------------------------------
@@ -408,7 +420,7 @@ export class Session {
     const ended = [...live].filter((id) => {
       const route = this.#router.route(id);
       return route?.msgId === wanted && route.kind === info.ends &&
-        equal(route.entity, entity);
+        (info.entity === "server" || equal(route.entity, entity));
     });
     const last = ended.pop();
     if (last === undefined) {
@@ -486,11 +498,12 @@ export class Session {
   }
 
   #send(frame: Uint8Array, role: FrameRole): void {
-    if (this.#closed) return;
+    if (this.#closed) return this.#router.countDropped();
     try {
       const { send, takesLent } = this.#options;
-      const sent = send(takesLent ? frame : frame.slice(), role);
-      if (sent !== undefined) sent.catch((reason) => this.#cannotSend(reason));
+      const sent: unknown = send(takesLent ? frame : frame.slice(), role);
+      if (sent === undefined) return;
+      Promise.resolve(sent).catch((reason) => this.#cannotSend(reason));
     } catch (reason) {
       this.#cannotSend(reason);
     }

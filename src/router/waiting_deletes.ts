@@ -19,6 +19,11 @@ export class WaitingDeletes {
     return size;
   }
 
+  /** Nobody waits any more. */
+  clear(): void {
+    this.#byTable.clear();
+  }
+
   /** The engine was asked to delete `table` by request `msgId`. */
   add(table: string, msgId: number): void {
     const waiting = this.#byTable.get(table);

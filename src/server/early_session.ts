@@ -18,16 +18,19 @@ export class EarlySession implements ServerSession {
   /**
    * @param opening The session to come. If there will be none, each request
    * is answered with the reason.
-   * @param send Takes these answers.
+   * @param send Takes these answers. It must not throw.
    */
   constructor(
     opening: Promise<ServerSession>,
     send: (frame: Uint8Array) => void,
   ) {
     opening.then((session) => {
+      // What is asked while these are answered comes after them.
+      for (let frame; (frame = this.#waiting.shift()) !== undefined;) {
+        session.handleRequest(frame);
+      }
       this.#session = session;
       if (this.#closed) session.close();
-      for (const frame of this.#waiting) session.handleRequest(frame);
     }, (reason) => {
       this.#closed = true;
       for (const frame of this.#waiting) send(refusal(frame, toError(reason)));

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Client } from "@finos/perspective";
 import type { Executor } from "../engine/engine.ts";
 import { LocalEngine } from "../engine/local_engine.ts";
 import { DEFAULT_ENGINE, loadPackage } from "../engine/package.ts";
@@ -19,7 +18,7 @@ import type { Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats, type SessionEnd } from "../router/router.ts";
 import type { SendFrame } from "../router/session.ts";
 import { EarlySession } from "./early_session.ts";
-import { newLocalClient } from "./local_client.ts";
+import { type LocalClient, newLocalClient } from "./local_client.ts";
 
 /** How a {@linkcode Server} is set up. */
 export interface ServerOptions {
@@ -210,7 +209,7 @@ export class Server implements AsyncDisposable {
    *
    * @throws {Error} If the server is closed.
    */
-  newLocalClient(): Client {
+  newLocalClient(): LocalClient {
     this.#assertOpen();
     return newLocalClient(
       loadPackage(this.#engine).then((it) => it.newClient),
@@ -243,7 +242,13 @@ export class Server implements AsyncDisposable {
     return this.#router === undefined
       ? new EarlySession(
         this.#opening.then(open),
-        (frame) => void sendResponse(frame, "answer"),
+        async (frame) => {
+          try {
+            await sendResponse(frame, "answer");
+          } catch (reason) {
+            this.#onError(toError(reason), { stage: "write" });
+          }
+        },
       )
       : open(this.#router);
   }
