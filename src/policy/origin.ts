@@ -40,7 +40,8 @@ export function isSameHost(origin: string, request: Request): boolean {
   try {
     const { protocol, host: of } = new URL(origin);
     // A URL leaves out the default port of its scheme; a Host header may not.
-    return of === new URL(`${protocol}//${host}`).host;
+    // That of "file://" is empty, and so is what "file://localhost" has.
+    return of !== "" && of === new URL(`${protocol}//${host}`).host;
   } catch {
     return false; // "null", for instance, as sandboxed pages send it
   }

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { toError } from "../errors.ts";
+import { logError, toError } from "../errors.ts";
 import type { FrameRole } from "../router/session.ts";
 
 /** What is used of a `WebSocket`. */
@@ -293,13 +293,12 @@ export class Writer {
       return "dropped";
     }
     const bytes = frame as Uint8Array<ArrayBuffer>;
-    if (this.#next === this.#queue.length && this.#loop.hasBudget) {
-      if (
-        this.#unchecked + bytes.length <= this.#highWaterMark ||
-        !this.isFull
-      ) {
-        return this.#write(bytes) ? "sent" : "dropped";
-      }
+    if (
+      this.#next === this.#queue.length && this.#loop.hasBudget &&
+      (this.#unchecked + bytes.length <= this.#highWaterMark ||
+        !this.isFull && this.#hasRoom(bytes.length, this.#unchecked))
+    ) {
+      return this.#write(bytes) ? "sent" : "dropped";
     }
     return this.#enqueue(bytes, role);
   }
@@ -344,6 +343,11 @@ export class Writer {
     return this.#next < this.#queue.length;
   }
 
+  /** Whether so many bytes may join the ones that wait. */
+  #hasRoom(bytes: number, buffered: number): boolean {
+    return buffered === 0 || buffered + bytes <= this.#options.maxBufferSize;
+  }
+
   #write(frame: Uint8Array<ArrayBuffer>): boolean {
     this.#unchecked += frame.length;
     try {
@@ -351,7 +355,7 @@ export class Writer {
     } catch (reason) {
       this.#loop.countDropped(1);
       this.close();
-      this.#options.onError(toError(reason));
+      tell(() => this.#options.onError(toError(reason)));
       return false;
     }
     this.#loop.countSent(frame.length);
@@ -363,12 +367,11 @@ export class Writer {
       this.#loop.count("absorbed");
       return "absorbed";
     }
-    const buffered = this.bufferedAmount;
-    if (buffered > 0 && buffered + frame.length > this.#options.maxBufferSize) {
+    if (!this.#hasRoom(frame.length, this.bufferedAmount)) {
       this.#loop.count("overflows");
       this.#loop.countDropped(1);
       this.close();
-      this.#options.onOverflow();
+      tell(this.#options.onOverflow);
       return "dropped";
     }
     const waiting = { frame: frame.slice(), role };
@@ -380,5 +383,14 @@ export class Writer {
     this.#loop.countQueued(1, frame.length);
     if (isFirst) this.#loop.enqueue(this);
     return "queued";
+  }
+}
+
+/** Calls a callback, which must not end the turn of other sockets. */
+function tell(callback: () => void): void {
+  try {
+    callback();
+  } catch (reason) {
+    logError(toError(reason), { stage: "hook" });
   }
 }
