@@ -59,6 +59,7 @@ export type {
 } from "./src/engine/session_engine.ts";
 export { Reframed } from "./src/protocol/frame.ts";
 export type { Line } from "./src/protocol/kinds.ts";
+export type { LocalClient } from "./src/server/local_client.ts";
 export {
   EngineFaultError,
   EngineLoadError,

@@ -9,6 +9,7 @@
  * which permission to give; `cause` is what the runtime said.
  */
 export class EngineLoadError extends Error {
+  /** The class, for logs and for errors that crossed a thread. */
   override readonly name = "EngineLoadError";
   /** The module specifier that was asked for. */
   readonly specifier: string;
@@ -26,6 +27,7 @@ export class EngineLoadError extends Error {
  * connections are refused with 503.
  */
 export class ServerLostError extends Error {
+  /** The class, for logs and for errors that crossed a thread. */
   override readonly name = "ServerLostError";
 
   /** An error whose `cause` is what the engine died of. */
@@ -40,6 +42,7 @@ export class ServerLostError extends Error {
  * from now on some views may be stale. The program may want to restart.
  */
 export class EngineFaultError extends Error {
+  /** The class, for logs and for errors that crossed a thread. */
   override readonly name = "EngineFaultError";
 }
 

@@ -4,10 +4,17 @@
  * @module
  */
 
-import type { Client } from "@finos/perspective";
 import type { MakeClient } from "../engine/package.ts";
 import { type OnError, toError } from "../errors.ts";
 import type { ServerSession } from "./server.ts";
+
+/**
+ * Perspective's own `Client`, in the server's process. Its methods are those of
+ * the engine's package; the types are those of `@finos/perspective`.
+ */
+export type LocalClient = ReturnType<
+  typeof import("@finos/perspective")["make_client"]
+>;
 
 /**
  * Makes a client over a session of the server. The client's package may still
@@ -21,17 +28,17 @@ export function newLocalClient(
   makeClient: Promise<MakeClient>,
   openSession: (send: (frame: Uint8Array) => void) => ServerSession,
   onError: OnError,
-): Client {
+): LocalClient {
   const loaded = makeClient.then((make) => connect(make, openSession, onError));
   // Reported by whoever calls a method, and by the server itself.
   loaded.catch(() => {});
-  return new Proxy({} as Client, {
+  return new Proxy({} as LocalClient, {
     get(_, name) {
       // A client is no promise, and `await` asks.
       if (name === "then") return undefined;
       const method = name === Symbol.dispose || name === Symbol.asyncDispose
         ? "terminate"
-        : name as keyof Client;
+        : name as keyof LocalClient;
       return async (...args: unknown[]) => {
         const client = await loaded;
         const call = client[method] as (...args: unknown[]) => unknown;
@@ -45,7 +52,7 @@ function connect(
   makeClient: MakeClient,
   openSession: (send: (frame: Uint8Array) => void) => ServerSession,
   onError: OnError,
-): Client {
+): LocalClient {
   const session = openSession((frame) => {
     // The engine may answer within the client's own call, in which the client
     // can't take an answer yet.
@@ -55,7 +62,7 @@ function connect(
       );
     });
   });
-  const client: Client = makeClient((frame) => {
+  const client: LocalClient = makeClient((frame) => {
     if (session.closed) {
       return Promise.reject(new Error("The local client is closed"));
     }
