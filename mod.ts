@@ -39,14 +39,16 @@ export {
 } from "./src/socket/write_loop.ts";
 export type { CheckOrigin } from "./src/policy/origin.ts";
 export {
-  type NewSessionOptions,
   Server,
   type ServerOptions,
-  type ServerSession,
   type ServerStats,
 } from "./src/server/server.ts";
-export type { RouterStats, SessionEnd } from "./src/router/router.ts";
-export type { FrameRole, SendFrame } from "./src/router/session.ts";
+export type {
+  NewSessionOptions,
+  ServerSession,
+} from "./src/server/server_session.ts";
+export type { RouterStats } from "./src/router/router.ts";
+export type { FrameRole, SendFrame, SessionEnd } from "./src/router/session.ts";
 export type {
   Engine,
   EngineListener,

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { EngineFaultError, toError } from "../errors.ts";
-import { errorMessage } from "../protocol/answers.ts";
+import { toError } from "../errors.ts";
 import type { Reframed } from "../protocol/frame.ts";
-import { newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, type Line } from "../protocol/kinds.ts";
 import type { Engine, EngineListener } from "./engine.ts";
+import { faultOf, tellFailure } from "./failure.ts";
 import { healingRequests, isError } from "./heal.ts";
 import { type PackageServer, WasmServer } from "./wasm_server.ts";
 
@@ -113,11 +112,7 @@ export class LocalEngine implements Engine {
   }
 
   #fail(error: Error, msgId?: number): void {
-    if (error instanceof WebAssembly.RuntimeError) {
-      this.#state = "lost";
-      this.#listener!.fatal(error);
-    } else if (msgId === undefined) this.#listener!.fault(error);
-    else this.#listener!.failed(msgId, error);
+    if (tellFailure(this.#listener!, error, msgId)) this.#state = "lost";
   }
 
   readonly #emit = (clientId: number, frame: Uint8Array): void => {
@@ -131,16 +126,3 @@ export class LocalEngine implements Engine {
 }
 
 function ignore(): void {}
-
-const header = newHeader();
-
-/** What the engine says in an answer to client 0, whom nobody is (ENGINE 1.6). */
-export function faultOf(frame: Uint8Array): EngineFaultError {
-  readHeader(frame, header);
-  const said = errorMessage(
-    frame.subarray(header.contentStart, header.bodyEnd),
-  );
-  return new EngineFaultError(
-    `The engine could not pass a change on to its views: ${said}`,
-  );
-}

@@ -10,8 +10,8 @@ import { newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, type Line } from "../protocol/kinds.ts";
 import { simpleRequest } from "../protocol/answers.ts";
 import type { Engine, EngineListener } from "./engine.ts";
+import { faultOf, tellFailure } from "./failure.ts";
 import { healingRequests, isError } from "./heal.ts";
-import { faultOf } from "./local_engine.ts";
 
 /** A session as Perspective's packages make it. */
 export interface ForeignSession {
@@ -166,11 +166,7 @@ export class SessionEngine implements Engine {
   }
 
   #fail(error: Error, msgId?: number): void {
-    if (error instanceof WebAssembly.RuntimeError) {
-      this.#state = "lost";
-      this.#listener!.fatal(error);
-    } else if (msgId === undefined) this.#listener!.fault(error);
-    else this.#listener!.failed(msgId, error);
+    if (tellFailure(this.#listener!, error, msgId)) this.#state = "lost";
   }
 }
 

@@ -5,8 +5,26 @@
  */
 
 import type { Header } from "../protocol/header.ts";
-import type { Session } from "./session.ts";
 import type { View } from "./view.ts";
+
+/** Whoever gets the frames of a route. */
+export interface RouteOwner {
+  /** Whether it takes nothing any more. */
+  readonly closed: boolean;
+  /** Takes an answer of the router's own. */
+  reply(frame: Uint8Array): void;
+  /** Takes the engine's answer to a request. The frame is lent. */
+  answer(route: Route, frame: Uint8Array, header: Header): void;
+  /** Takes the engine's answer to a `table_delete`. The frame is lent. */
+  deleted(
+    msgId: number,
+    route: Route,
+    frame: Uint8Array,
+    header: Header,
+  ): void;
+  /** Takes what the engine pushes for a subscription. The frame is lent. */
+  push(msgId: number, route: Route, frame: Uint8Array, header: Header): void;
+}
 
 /**
  * What an engine's `msg_id` stands for: a request that will be answered once,
@@ -14,7 +32,7 @@ import type { View } from "./view.ts";
  */
 export interface Route {
   /** Who asked; `undefined` for what the router asks for itself. */
-  readonly session: Session | undefined;
+  readonly session: RouteOwner | undefined;
   /** The client's `msg_id`. */
   readonly msgId: number;
   /** What was asked. */

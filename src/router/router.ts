@@ -13,7 +13,12 @@ import { newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindName, type Line } from "../protocol/kinds.ts";
 import type { Route } from "./route.ts";
 import { Sequencer } from "./sequencer.ts";
-import { type SendFrame, Session } from "./session.ts";
+import {
+  Session,
+  type SessionEnd,
+  type SessionHost,
+  type SessionOptions,
+} from "./session.ts";
 import { ViewNames } from "./view.ts";
 import { WaitingDeletes } from "./waiting_deletes.ts";
 
@@ -23,25 +28,6 @@ export interface RouterOptions {
   readonly onError: OnError;
   /** Set if the program polls itself: called when there is something to poll for. */
   readonly onPollRequest?: (() => void) | undefined;
-}
-
-/** Why a session ended that its client didn't close. */
-export type SessionEnd = "engine lost" | "server closed";
-
-/** How one session is set up. */
-export interface SessionOptions {
-  /** Takes the frames for the client. */
-  readonly send: SendFrame;
-  /**
-   * Whether `send` is done with a frame when it returns. Such a frame may lie
-   * in the engine's own memory, which saves a copy. Otherwise each frame is
-   * the taker's to keep.
-   */
-  readonly takesLent?: boolean | undefined;
-  /** The line that the client is of; by default the engine's. */
-  readonly line?: Line | undefined;
-  /** Called when the session is ended from this side. */
-  readonly onEnd?: ((reason: SessionEnd) => void) | undefined;
 }
 
 /** What a router holds and has done, in numbers. */
@@ -80,7 +66,7 @@ const LAST_ID = 0xffff_ffff;
  *
  * It is pure: frames in, frames out; no sockets, no workers, no clock.
  */
-export class Router implements EngineListener {
+export class Router implements EngineListener, SessionHost {
   /** The line of the engine. */
   readonly line: Line;
   /** Names for views. */

@@ -26,6 +26,7 @@ import {
   type KindInfo,
   kindInfo,
   kindName,
+  type Line,
   SERVER_ERROR,
 } from "../protocol/kinds.ts";
 import {
@@ -44,9 +45,8 @@ import {
   translateMinMax,
   withStringifiedLists,
 } from "../protocol/translate.ts";
-import type { Route } from "./route.ts";
-import type { Router, SessionEnd, SessionOptions } from "./router.ts";
-import type { View } from "./view.ts";
+import type { Route, RouteOwner } from "./route.ts";
+import type { View, ViewNames } from "./view.ts";
 
 /**
  * What a frame is to whoever writes it out.
@@ -64,6 +64,57 @@ export type SendFrame = (
   role: FrameRole,
 ) => void | Promise<void>;
 
+/** Why a session ended that its client didn't close. */
+export type SessionEnd = "engine lost" | "server closed";
+
+/** How one session is set up. */
+export interface SessionOptions {
+  /** Takes the frames for the client. */
+  readonly send: SendFrame;
+  /**
+   * Whether `send` is done with a frame when it returns. Such a frame may lie
+   * in the engine's own memory, which saves a copy. Otherwise each frame is
+   * the taker's to keep.
+   */
+  readonly takesLent?: boolean | undefined;
+  /** The line that the client is of; by default the engine's. */
+  readonly line?: Line | undefined;
+  /** Called when the session is ended from this side. */
+  readonly onEnd?: ((reason: SessionEnd) => void) | undefined;
+}
+
+/** What a session needs of the router that opened it. */
+export interface SessionHost {
+  /** The line of the engine. */
+  readonly line: Line;
+  /** Names for views. */
+  readonly viewNames: ViewNames;
+  /** Reserves a `msg_id` at the engine for `route`. */
+  register(route: Route): number;
+  /** What `msgId` stands for at the engine. */
+  route(msgId: number): Route | undefined;
+  /** Nobody waits for `msgId` any more. */
+  unregister(msgId: number): void;
+  /** Hands a change to the sequencer. */
+  change(frame: Reframed, kind: number): void;
+  /** Hands anything else to the engine. */
+  request(frame: Reframed, kind: number): void;
+  /** Request `msgId` deletes `table` lazily. */
+  waitForDelete(table: string, msgId: number): void;
+  /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
+  deleteAnswered(table: string, msgId: number, frame: Uint8Array): void;
+  /** The session has closed. */
+  forget(session: Session): void;
+  /** The client asked something. */
+  countRequest(): void;
+  /** A request was refused without the engine. */
+  countRefused(): void;
+  /** A frame came for nobody. */
+  countDropped(): void;
+  /** A view began (1) or ended (-1). */
+  countViews(difference: 1 | -1): void;
+}
+
 /**
  * The header of the request that is being handled. Answers may come, and
  * clients ask again, within the call that hands it to the engine: nothing may
@@ -74,8 +125,8 @@ const header = newHeader();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** A client's session: its views, its subscriptions, its requests. */
-export class Session {
-  readonly #router: Router;
+export class Session implements RouteOwner {
+  readonly #router: SessionHost;
   readonly #options: SessionOptions;
   readonly #onError: OnError;
   /** Whether client and engine are of different lines. */
@@ -88,7 +139,7 @@ export class Session {
   #stopped = false;
 
   /** Made by {@linkcode Router.openSession}. */
-  constructor(router: Router, options: SessionOptions, onError: OnError) {
+  constructor(router: SessionHost, options: SessionOptions, onError: OnError) {
     this.#router = router;
     this.#options = options;
     this.#onError = onError;

@@ -7,7 +7,7 @@
 import { toError } from "../errors.ts";
 import { errorAnswer } from "../protocol/answers.ts";
 import { newHeader, readHeader } from "../protocol/header.ts";
-import type { ServerSession } from "./server.ts";
+import type { ServerSession } from "./server_session.ts";
 
 /** Keeps requests, in order, until there is a session to hand them to. */
 export class EarlySession implements ServerSession {

@@ -2,7 +2,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Kind } from "../protocol/kinds.ts";
 import { errorOf, frame, parts } from "../testing/frames.ts";
 import { EarlySession } from "./early_session.ts";
-import { Server, type ServerSession } from "./server.ts";
+import { Server } from "./server.ts";
+import type { ServerSession } from "./server_session.ts";
 
 /** A session that keeps the msg_ids of its requests. */
 class FakeSession implements ServerSession {

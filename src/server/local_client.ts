@@ -6,7 +6,7 @@
 
 import type { MakeClient } from "../engine/package.ts";
 import { type OnError, toError } from "../errors.ts";
-import type { ServerSession } from "./server.ts";
+import type { ServerSession } from "./server_session.ts";
 
 /**
  * Perspective's own `Client`, in the server's process. Its methods are those of

@@ -15,10 +15,11 @@ import {
   toError,
 } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
-import { Router, type RouterStats, type SessionEnd } from "../router/router.ts";
+import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session.ts";
 import { EarlySession } from "./early_session.ts";
 import { type LocalClient, newLocalClient } from "./local_client.ts";
+import type { NewSessionOptions, ServerSession } from "./server_session.ts";
 
 /** How a {@linkcode Server} is set up. */
 export interface ServerOptions {
@@ -49,41 +50,6 @@ export interface ServerOptions {
    * @default {console.error}
    */
   readonly onError?: OnError;
-}
-
-/** A client's session on a {@linkcode Server}. */
-export interface ServerSession {
-  /** Whether it has ended, from either side. */
-  readonly closed: boolean;
-  /**
-   * Takes a request, one frame of Perspective's protocol. The frame must not
-   * be changed afterwards. It never throws: whatever goes wrong is answered
-   * with a `server_error`. A closed session ignores it.
-   */
-  handleRequest(frame: Uint8Array): void;
-  /** Ends the session with its views and subscriptions. Safe to call twice. */
-  close(): void;
-}
-
-/** How one session is set up. */
-export interface NewSessionOptions {
-  /**
-   * The line of Perspective's packages that the client is of. Where client
-   * and engine differ, the few frames that differ are translated.
-   *
-   * @default the engine's line
-   */
-  readonly clients?: Line;
-  /**
-   * Whether `sendResponse` is done with a frame when it returns. Then it gets
-   * frames that may lie in the engine's own memory, which saves a copy. By
-   * default a frame is the callback's to keep.
-   *
-   * @default {false}
-   */
-  readonly takesLent?: boolean;
-  /** Called when the session is ended from this side. */
-  readonly onEnd?: (reason: SessionEnd) => void;
 }
 
 /** What a {@linkcode Server} holds and has done, in numbers. */

@@ -6,7 +6,8 @@
 
 import { type OnError, toError } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
-import type { Server, ServerSession } from "../server/server.ts";
+import type { Server } from "../server/server.ts";
+import type { ServerSession } from "../server/server_session.ts";
 import {
   assertCloseCode,
   Close,

@@ -7,7 +7,8 @@
 
 import type { ErrorStage } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
-import { Router, type SessionEnd } from "../router/router.ts";
+import { Router } from "../router/router.ts";
+import type { SessionEnd } from "../router/session.ts";
 import type { FrameRole, Session } from "../router/session.ts";
 import {
   FakeEngine,
