@@ -24,6 +24,21 @@ const ROWS = {
   sold: [true, false, true, false],
 };
 
+/** Arrow, as another program wrote it: `id` 1 to 3, `tags` [1, 2], [3] and []. */
+const LISTS = Uint8Array.fromBase64([
+  "//////gAAAAQAAAAAAAKABAADgAHAAgACgAAAAAAAAEQAAAAAAAEAAgACAAAAAQACAAAAAQA",
+  "AAACAAAAjAAAAAQAAACM////FAAAAAAAAAEYAAAAAAAADFwAAAAEAAAAdGFncwAAAAABAAAA",
+  "FAAAABAAFAAEAAAADwAQAAAACAAQAAAAEAAAABgAAAAAAAACFAAAAAQAAABpdGVtAAAAAAAA",
+  "AAC4////AAAAASAAAAAEAAQABAAAABAAGAAEAAsAEwAUAAAADAAQAAAAFAAAAAAAAAEUAAAA",
+  "AAAAAhgAAAACAAAAaWQAAAAAAAAIAAwACAAHAAgAAAAAAAABIAAAAP/////oAAAAFAAAAAAA",
+  "AAAMABYAFAAPABAABAAMAAAAMAAAAAAAAAAAAAADEAAAAAQACgAYAAwACAAEAAoAAAAUAAAA",
+  "eAAAAAMAAAAAAAAAAAAAAAYAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQAAAAAAAAABAA",
+  "AAAAAAAAAAAAAAAAAAAQAAAAAAAAABAAAAAAAAAAIAAAAAAAAAAAAAAAAAAAACAAAAAAAAAA",
+  "EAAAAAAAAAAAAAAAAwAAAAMAAAAAAAAAAAAAAAAAAAADAAAAAAAAAAAAAAAAAAAAAwAAAAAA",
+  "AAAAAAAAAAAAAAEAAAACAAAAAwAAAAAAAAAAAAAAAgAAAAMAAAADAAAAAQAAAAIAAAADAAAA",
+  "AAAAAP////8AAAAA",
+].join(""));
+
 /** Resolves with the next call of the callback that it returns. */
 function nextCall<T = unknown>(): {
   callback: (value: T) => void;
@@ -307,6 +322,22 @@ for (const { name, engine, client: line } of PAIRINGS) {
     await before.delete();
     await after.delete();
   });
+
+  chapter(
+    "list columns are what the client's line makes of them",
+    async (the) => {
+      const table = await the.client.table(LISTS.slice().buffer, { name: "l" });
+      const view = await table.view({ columns: ["id", "tags"] });
+      assertEquals(
+        await view.to_columns(),
+        line === "3"
+          ? { id: [1, 2, 3], tags: ["[1,2]", "[3]", "[]"] }
+          : { id: [1, 1, 2, 3], tags: [1, 2, 3, null] },
+      );
+      await view.delete();
+      await table.delete();
+    },
+  );
 
   chapter("ports tell updates apart", async (the) => {
     const table = await the.client.open_table("cities");
