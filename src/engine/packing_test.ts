@@ -1,0 +1,102 @@
+import { assertEquals } from "@std/assert";
+import { NO_BYTES, Reframed, utf8 } from "../protocol/frame.ts";
+import { forAll } from "../testing/random.ts";
+import {
+  AnswerPacker,
+  Entry,
+  ONLY_POLL,
+  packRequests,
+  unpackAnswers,
+  unpackRequests,
+} from "./packing.ts";
+
+Deno.test("packRequests() and unpackRequests() are each other's inverse", async () => {
+  await forAll(200, (random) => {
+    const sent: [number, string, boolean][] = [];
+    const requests = Array.from({ length: random.below(21) }, () => {
+      if (random.chance(0.2)) {
+        sent.push([ONLY_POLL, "", true]);
+        return undefined;
+      }
+      const kind = 3 + random.below(38);
+      const poll = random.chance(0.5);
+      const source = random.bytes(random.below(301));
+      const frame = new Reframed(random.id(), utf8("t"), source);
+      sent.push([kind, frame.toBytes().join(), poll]);
+      return { frame, kind, poll };
+    });
+    const got: typeof sent = [];
+    unpackRequests(packRequests(requests), (frame, kind, poll) => {
+      got.push([kind, frame.join(), poll]);
+    });
+    assertEquals(got, sent);
+  });
+});
+
+Deno.test("AnswerPacker and unpackAnswers() are each other's inverse", async () => {
+  await forAll(200, (random) => {
+    const packer = new AnswerPacker();
+    const sent: unknown[] = [];
+    const got: unknown[] = [];
+    const messages = 1 + random.below(3);
+    for (let message = 0; message < messages; message++) {
+      for (let i = random.below(31); i > 0; i--) {
+        const id = random.id();
+        switch (random.below(5)) {
+          case Entry.FRAME: {
+            const frame = random.bytes(random.below(3001));
+            packer.frame(frame);
+            sent.push(["frame", frame.join()]);
+            break;
+          }
+          case Entry.FAILED:
+            packer.failed(id, `why ${id} ü`);
+            sent.push(["failed", id, `why ${id} ü`]);
+            break;
+          case Entry.FAULT:
+            packer.event(Entry.FAULT, "fault");
+            sent.push(["fault", "fault"]);
+            break;
+          case Entry.FATAL:
+            packer.event(Entry.FATAL, "fatal");
+            sent.push(["fatal", "fatal"]);
+            break;
+          default:
+            packer.executed(id);
+            sent.push(["executed", id]);
+        }
+      }
+      unpackAnswers(packer.take(), {
+        frame: (frame) => got.push(["frame", frame.join()]),
+        failed: (id, { message }) => got.push(["failed", id, message]),
+        fault: ({ message }) => got.push(["fault", message]),
+        fatal: ({ message }) => got.push(["fatal", message]),
+        executed: (micros) => got.push(["executed", micros]),
+      });
+      assertEquals(packer.length, 0);
+    }
+    assertEquals(got, sent);
+  });
+});
+
+Deno.test("AnswerPacker.executed() doesn't overflow", () => {
+  const packer = new AnswerPacker();
+  packer.executed(1e12);
+  const got: number[] = [];
+  const ignore = () => {};
+  unpackAnswers(packer.take(), {
+    frame: ignore,
+    failed: ignore,
+    fault: ignore,
+    fatal: ignore,
+    executed: (micros) => got.push(micros),
+  });
+  assertEquals(got, [0xffff_ffff]);
+});
+
+Deno.test("packRequests() packs nothing into nothing", () => {
+  assertEquals(packRequests([]).length, 0);
+  unpackRequests(NO_BYTES, () => {
+    throw new Error("there is none");
+  });
+});
