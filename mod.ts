@@ -61,6 +61,10 @@ export type {
 } from "./src/engine/session_engine.ts";
 export { Reframed } from "./src/protocol/frame.ts";
 export type { Line } from "./src/protocol/kinds.ts";
+export {
+  WorkerPool,
+  type WorkerPoolOptions,
+} from "./src/engine/worker_pool.ts";
 export type { LocalClient } from "./src/server/local_client.ts";
 export {
   EngineFaultError,

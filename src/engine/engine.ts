@@ -27,6 +27,12 @@ export interface EngineListener {
    * answered won't be.
    */
   fatal(error: Error): void;
+  /**
+   * One more of what was sent, a request or a poll, has been executed, after
+   * so many microseconds (0 if they weren't measured). Whatever came of it has
+   * been told.
+   */
+  executed(micros: number): void;
 }
 
 /**
@@ -66,6 +72,13 @@ export interface EngineOptions {
  * counterpart here is any object that can start an {@linkcode Engine}.
  */
 export interface Executor {
+  /**
+   * How many engines a server starts. They hold the same tables and share the
+   * work.
+   *
+   * @default {1}
+   */
+  readonly size?: number;
   /** Starts an engine and resolves when it takes frames. */
   start(options: EngineOptions): Promise<Engine>;
 }

@@ -79,6 +79,7 @@ export class LocalEngine implements Engine {
   #execute(frame: Reframed, kind: number, poll: boolean): void {
     if (this.#state !== "open") {
       this.#listener!.failed(frame.msgId, new Error("The engine is closed"));
+      this.#listener!.executed(0);
       return;
     }
     this.#running = true;
@@ -97,6 +98,7 @@ export class LocalEngine implements Engine {
     } finally {
       this.#running = false;
     }
+    this.#listener!.executed(0);
   }
 
   #poll(): void {
@@ -109,6 +111,7 @@ export class LocalEngine implements Engine {
     } finally {
       this.#running = false;
     }
+    this.#listener!.executed(0);
   }
 
   #fail(error: Error, msgId?: number): void {

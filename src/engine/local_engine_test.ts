@@ -29,6 +29,7 @@ function engineOver(module: WasmModule): [LocalEngine, string[]] {
     failed: (msgId, error) => told.push(`failed ${msgId}: ${error.message}`),
     fault: (error) => told.push(`fault: ${error.message}`),
     fatal: (error) => told.push(`fatal: ${error.message}`),
+    executed: () => {},
   });
   return [engine, told];
 }

@@ -97,6 +97,7 @@ export class SessionEngine implements Engine {
       } catch (reason) {
         this.#fail(toError(reason));
       }
+      this.#listener!.executed(0);
     });
   }
 
@@ -134,6 +135,7 @@ export class SessionEngine implements Engine {
   async #execute(frame: Reframed, kind: number): Promise<void> {
     if (this.#state !== "open") {
       this.#listener!.failed(frame.msgId, new Error("The engine is closed"));
+      this.#listener!.executed(0);
       return;
     }
     let failed = false;
@@ -156,6 +158,7 @@ export class SessionEngine implements Engine {
     } finally {
       this.#receive.frame = (answer) => this.#deliver(answer);
     }
+    this.#listener!.executed(0);
   }
 
   #deliver(frame: Uint8Array): void {

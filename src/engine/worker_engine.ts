@@ -129,7 +129,7 @@ export class WorkerEngine implements Engine {
       failed: (msgId, error) => this.#listener!.failed(msgId, error),
       fault: (error) => this.#listener!.fault(error),
       fatal: (error) => this.#lose(error),
-      executed: () => {},
+      executed: (micros) => this.#listener!.executed(micros),
     });
   }
 

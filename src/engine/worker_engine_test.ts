@@ -36,6 +36,7 @@ function listen(engine: WorkerEngine) {
     failed: (msgId, error) => tell(`${msgId} failed: ${error.message}`),
     fault: (error) => tell(`fault: ${error.message}`),
     fatal: (error) => tell(`fatal: ${error.message}`),
+    executed: () => {},
   });
   const until = (count: number) =>
     new Promise<void>((resolve) => {

@@ -58,6 +58,7 @@ async function start(scope: WorkerScope, specifier: string): Promise<void> {
     },
     fault: ({ message }) => answers.event(Entry.FAULT, message),
     fatal: ({ message }) => answers.event(Entry.FATAL, message),
+    executed: () => {}, // measured below
   });
   const post = () => {
     if (answers.length === 0) return;

@@ -70,6 +70,59 @@ export function minMax(
   );
 }
 
+/** The answer to `get_hosted_tables` without the tables in `hidden`. */
+export function hostedTables(
+  msgId: number,
+  content: Uint8Array,
+  hidden: ReadonlySet<string>,
+): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.GET_HOSTED_TABLES, 2).fork();
+  const reader = new BinaryReader(content);
+  while (reader.pos < reader.len) {
+    reader.tag();
+    const table = reader.bytes();
+    if (!hidden.has(firstString(table))) body.tag(1, 2).bytes(table);
+  }
+  return frame(msgId, NO_BYTES, body.join());
+}
+
+/** The answer to `server_system_info`: sums of heaps, and the longest times. */
+export function systemInfo(
+  msgId: number,
+  entity: Uint8Array,
+  infos: readonly Uint8Array[],
+): Uint8Array {
+  const total = [0n, 0n, 0n, 0n, 0n];
+  for (const info of infos) {
+    const reader = new BinaryReader(info);
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (wireType !== 0 || field > 4) {
+        reader.skip(wireType);
+        continue;
+      }
+      const value = BigInt(reader.uint64());
+      if (field <= 2) total[field]! += value;
+      else if (value > total[field]!) total[field] = value;
+    }
+  }
+  const body = new BinaryWriter().tag(Kind.SERVER_SYSTEM_INFO, 2).fork();
+  for (const field of [1, 2]) body.tag(field, 0).uint64(total[field]!);
+  for (const field of [3, 4]) body.tag(field, 0).uint32(Number(total[field]));
+  return frame(msgId, entity, body.join());
+}
+
+/** Field 1 of a message, a string. */
+function firstString(message: Uint8Array): string {
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1) return reader.string();
+    reader.skip(wireType);
+  }
+  return "";
+}
+
 /** A request without content, or with one `uint32` in field 1. */
 export function simpleRequest(
   msgId: number,

@@ -115,6 +115,17 @@ export class Reframed {
     this.byteLength = headLength(msgId, entity.length) + end - start;
   }
 
+  /** The same frame with another `msg_id`. */
+  withMsgId(msgId: number): Reframed {
+    return new Reframed(
+      msgId,
+      this.#entity,
+      this.#source,
+      this.#start,
+      this.#end,
+    );
+  }
+
   /** Writes the frame to `target` at `at` and returns the position after it. */
   writeTo(target: Uint8Array, at: number): number {
     at = writeHead(target, at, this.msgId, this.#entity);

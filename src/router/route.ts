@@ -24,6 +24,8 @@ export interface RouteOwner {
   ): void;
   /** Takes what the engine pushes for a subscription. The frame is lent. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void;
+  /** One of its changes was answered. */
+  changeAnswered(): void;
 }
 
 /**

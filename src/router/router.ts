@@ -5,12 +5,18 @@
  * @module
  */
 
-import type { Engine, EngineListener } from "../engine/engine.ts";
-import { type OnError, ServerLostError, toError } from "../errors.ts";
-import { errorAnswer } from "../protocol/answers.ts";
-import type { Reframed } from "../protocol/frame.ts";
+import type { Engine } from "../engine/engine.ts";
+import {
+  EngineFaultError,
+  type OnError,
+  ServerLostError,
+  toError,
+} from "../errors.ts";
+import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
+import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { newHeader, readHeader } from "../protocol/header.ts";
-import { Kind, kindName, type Line } from "../protocol/kinds.ts";
+import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
+import { Replica, type ReplicaOwner } from "./replica.ts";
 import type { Route } from "./route.ts";
 import { Sequencer } from "./sequencer.ts";
 import {
@@ -19,6 +25,7 @@ import {
   type SessionHost,
   type SessionOptions,
 } from "./session.ts";
+import { Tables } from "./tables.ts";
 import { ViewNames } from "./view.ts";
 import { WaitingDeletes } from "./waiting_deletes.ts";
 
@@ -32,6 +39,8 @@ export interface RouterOptions {
 
 /** What a router holds and has done, in numbers. */
 export interface RouterStats {
+  /** Engines that hold the tables. */
+  readonly replicas: number;
   /** Sessions that are open. */
   readonly sessions: number;
   /** Views that live. */
@@ -62,21 +71,30 @@ const FIRST_ID = 0x1000_0000;
 const LAST_ID = 0xffff_ffff;
 
 /**
- * Multiplexes any number of sessions over one session on an engine.
+ * Multiplexes any number of sessions over one session on an engine, or on
+ * several that hold the same tables: changes go to all of them in one order,
+ * a view lives on one, and reads of tables go to the least busy.
  *
  * It is pure: frames in, frames out; no sockets, no workers, no clock.
  */
-export class Router implements EngineListener, SessionHost {
-  /** The line of the engine. */
+export class Router implements ReplicaOwner, SessionHost {
+  /** The line of the engines. */
   readonly line: Line;
   /** Names for views. */
   readonly viewNames = new ViewNames();
-  readonly #engine: Engine;
+  /** Which tables have views. */
+  readonly tables = new Tables();
+  /** All engines; the first is the primary. */
+  readonly replicas: readonly Replica[];
   readonly #sequencer: Sequencer;
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
   readonly #routes = new Map<number, Route>();
   readonly #waitingDeletes = new WaitingDeletes();
+  /** Sessions with requests that wait for changes to be answered. */
+  readonly #holding = new Set<Session>();
+  readonly #polledByProgram: boolean;
+  readonly #isSeveral: boolean;
   readonly #header = newHeader();
   #lastId = FIRST_ID - 1;
   #lost: ServerLostError | undefined;
@@ -87,13 +105,17 @@ export class Router implements EngineListener, SessionHost {
   #failed = 0;
   #dropped = 0;
 
-  /** A router in front of `engine`, which is its own from now on. */
-  constructor(engine: Engine, options: RouterOptions) {
-    this.#engine = engine;
-    this.line = engine.line;
+  /**
+   * A router in front of `engines`, which are its own from now on. There is
+   * one at least, and all are of one line, new and empty.
+   */
+  constructor(engines: readonly Engine[], options: RouterOptions) {
+    this.line = engines[0]!.line;
+    this.replicas = engines.map((engine, i) => new Replica(engine, i, this));
+    this.#isSeveral = engines.length > 1;
+    this.#polledByProgram = options.onPollRequest !== undefined;
     this.#onError = options.onError;
-    this.#sequencer = new Sequencer(engine, options.onPollRequest);
-    engine.listen(this);
+    this.#sequencer = new Sequencer(this.replicas, options.onPollRequest);
   }
 
   /** What the engine died of, if it did. */
@@ -121,11 +143,12 @@ export class Router implements EngineListener, SessionHost {
   /** What the router holds and has done. */
   stats(): RouterStats {
     return {
+      replicas: this.replicas.length,
       sessions: this.#sessions.size,
       views: this.#views,
       subscriptions: this.#subscriptions,
       pending: this.#routes.size - this.#subscriptions,
-      waitingDeletes: this.#waitingDeletes.size,
+      waitingDeletes: this.#waitingDeletes.size + this.tables.waiting,
       changes: this.#sequencer.changes,
       requests: this.#requests,
       refused: this.#refused,
@@ -134,10 +157,10 @@ export class Router implements EngineListener, SessionHost {
     };
   }
 
-  /** Ends all sessions, whose open requests are answered with an error, and closes the engine. */
+  /** Ends all sessions, whose open requests are answered with an error, and closes the engines. */
   async close(): Promise<void> {
     this.#endAll("The server is closed", "server closed");
-    await this.#engine.close();
+    await Promise.all(this.replicas.map((replica) => replica.close()));
   }
 
   // -- For sessions ----------------------------------------------------------
@@ -195,9 +218,68 @@ export class Router implements EngineListener, SessionHost {
     this.#sequencer.change(frame, kind);
   }
 
-  /** Hands anything else to the engine. */
-  request(frame: Reframed, kind: number): void {
-    this.#sequencer.request(frame, kind);
+  /** Hands anything else to `replica`. */
+  request(frame: Reframed, kind: number, replica: Replica): void {
+    this.#sequencer.request(replica, frame, kind);
+  }
+
+  /** The replica that has least to do, and of these the last. */
+  leastBusy(): Replica {
+    let least = this.replicas[0]!;
+    for (const replica of this.replicas) {
+      if (replica.outstanding <= least.outstanding) least = replica;
+    }
+    return least;
+  }
+
+  /**
+   * Whether a request to `replica` would see what it has to: all that has been
+   * answered to anyone, and `ownChanges` that aren't answered yet (Invariant 2).
+   */
+  sees(replica: Replica, ownChanges: number): boolean {
+    if (replica.isPrimary) return true; // it is sent everything in order
+    return ownChanges === 0 &&
+      // With polls of its own, a change may be answered and not polled there.
+      (!this.#polledByProgram || this.#sequencer.isSettled);
+  }
+
+  /** `session` waits until more changes are answered. */
+  hold(session: Session): void {
+    this.#holding.add(session);
+  }
+
+  /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
+  deleteTable(table: string, waiting: readonly number[]): void {
+    const msgId = this.register({
+      session: undefined,
+      msgId: 0,
+      kind: Kind.TABLE_DELETE,
+      entity: NO_BYTES,
+      subscription: false,
+      view: undefined,
+      take: (answer) => {
+        for (const id of waiting) {
+          this.#dispatch(id, this.#routes.get(id), answer);
+        }
+      },
+    });
+    const isImmediate = 1;
+    this.change(
+      simpleRequest(msgId, utf8(table), Kind.TABLE_DELETE, isImmediate),
+      Kind.TABLE_DELETE,
+    );
+  }
+
+  /** Tells whoever subscribed that the list of hosted tables has changed. */
+  notifyHostedTables(): void {
+    for (const [msgId, { kind, subscription }] of [...this.#routes]) {
+      if (subscription && kind === Kind.GET_HOSTED_TABLES) {
+        this.frame(
+          this.replicas[0]!,
+          reframe(msgId, NO_BYTES, NO_BYTES, 0, 0),
+        );
+      }
+    }
   }
 
   /** Request `msgId` deletes `table` lazily. */
@@ -213,14 +295,19 @@ export class Router implements EngineListener, SessionHost {
     }
   }
 
-  // -- For the engine --------------------------------------------------------
+  // -- For the replicas ------------------------------------------------------
 
-  /** See {@linkcode EngineListener.frame}. */
-  frame(frame: Uint8Array): void {
+  /** See {@linkcode ReplicaOwner.frame}. */
+  frame(_replica: Replica, frame: Uint8Array): void {
     // A frame without content is a notification about hosted tables.
     readHeader(frame, this.#header);
     const { msgId } = this.#header;
+    // What all but the primary answer to a change is for nobody.
+    if (msgId === 0 && this.#isSeveral) return;
     const route = this.#routes.get(msgId);
+    const isChange = this.#isSeveral && route !== undefined &&
+      kindInfo(route.kind)?.effect === "change";
+    if (isChange) this.#sequencer.answered(msgId, false);
     try {
       this.#dispatch(msgId, route, frame);
     } catch (reason) {
@@ -231,11 +318,18 @@ export class Router implements EngineListener, SessionHost {
       if (route === undefined || route.subscription) return;
       reject(route, `Cannot read the engine's answer: ${error.message}`);
     }
+    if (isChange) this.#changeAnswered(route);
   }
 
-  /** See {@linkcode EngineListener.failed}. */
-  failed(msgId: number, error: Error): void {
+  /** See {@linkcode ReplicaOwner.failed}. */
+  failed(replica: Replica, msgId: number, error: Error): void {
     this.#failed++;
+    if (msgId === 0 && this.#isSeveral) {
+      const message = `Engine ${replica.index} has missed a change that ` +
+        `others have made: ${error.message}`;
+      return this.fault(replica, new EngineFaultError(message));
+    }
+    this.#sequencer.answered(msgId, true);
     const route = this.#routes.get(msgId);
     if (route === undefined) {
       // It has been answered; what failed is the poll after it.
@@ -250,17 +344,19 @@ export class Router implements EngineListener, SessionHost {
     );
     // Taken as an error of the engine's own, after which names are free again.
     this.frame(
+      replica,
       errorAnswer(msgId, route.entity, `The engine failed: ${error.message}`),
     );
   }
 
-  /** See {@linkcode EngineListener.fault}. */
-  fault(error: Error): void {
+  /** See {@linkcode ReplicaOwner.fault}. */
+  fault(_replica: Replica, error: Error): void {
     this.#onError(error, { stage: "engine" });
   }
 
-  /** See {@linkcode EngineListener.fatal}. */
-  fatal(error: Error): void {
+  /** See {@linkcode ReplicaOwner.fatal}. */
+  fatal(_replica: Replica, error: Error): void {
+    if (this.#lost !== undefined) return;
     const lost = this.#lost = new ServerLostError(error);
     this.#onError(lost, { stage: "engine" });
     this.#endAll(lost.message, "engine lost");
@@ -272,6 +368,8 @@ export class Router implements EngineListener, SessionHost {
     const sessions = [...this.#sessions];
     this.#routes.clear();
     this.#waitingDeletes.clear();
+    this.tables.clear();
+    this.#holding.clear();
     this.#sessions.clear();
     this.#subscriptions = 0;
     this.#views = 0;
@@ -281,6 +379,14 @@ export class Router implements EngineListener, SessionHost {
       if (!route.subscription) reject(route, message);
     }
     for (const session of sessions) session.end(reason);
+  }
+
+  #changeAnswered(route: Route): void {
+    route.session?.changeAnswered();
+    if (this.#holding.size === 0) return;
+    const holding = [...this.#holding];
+    this.#holding.clear(); // who has to wait on, holds again
+    for (const session of holding) session.retry();
   }
 
   #dispatch(

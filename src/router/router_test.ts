@@ -325,7 +325,7 @@ Deno.test("Router.close() rejects if the engine can't be closed", async () => {
   engine.close = () => {
     throw new Error("busy");
   };
-  const router = new Router(engine, { onError: () => {} });
+  const router = new Router([engine], { onError: () => {} });
   await assertRejects(() => router.close(), Error, "busy");
 });
 
@@ -549,6 +549,7 @@ Deno.test("Router.stats() counts", () => {
   const { engine, router, open } = routing();
   const [a, b] = [open(), open()];
   assertEquals(router.stats(), {
+    replicas: 1,
     sessions: 2,
     views: 0,
     subscriptions: 0,
@@ -570,6 +571,7 @@ Deno.test("Router.stats() counts", () => {
   engine.fail(engine.requests[0]!, "no memory");
   engine.say(frame(12345, "t", Kind.TABLE_SIZE));
   assertEquals(router.stats(), {
+    replicas: 1,
     sessions: 2,
     views: 1,
     subscriptions: 2,

@@ -3,18 +3,33 @@ import { simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import { FakeEngine } from "../testing/fake_engine.ts";
+import { Replica, type ReplicaOwner } from "./replica.ts";
 import { Sequencer } from "./sequencer.ts";
 
 const change = (msgId: number) =>
   simpleRequest(msgId, NO_BYTES, Kind.TABLE_UPDATE);
 const read = (msgId: number) => simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
 
+const nobody: ReplicaOwner = {
+  frame: () => {},
+  failed: () => {},
+  fault: () => {},
+  fatal: () => {},
+};
+
+/** A sequencer over so many engines, which answer nothing by themselves. */
+function sequence(count: number, onPollRequest?: () => void) {
+  const engines = Array.from({ length: count }, () => new FakeEngine());
+  const replicas = engines.map((engine, i) => new Replica(engine, i, nobody));
+  const sequencer = new Sequencer(replicas, onPollRequest);
+  return { sequencer, engines, replicas, engine: engines[0]! };
+}
+
 Deno.test("Sequencer.change() numbers changes and polls after each", () => {
   // Invariants 1 and 2
-  const engine = new FakeEngine();
-  const sequencer = new Sequencer(engine);
+  const { sequencer, engine, replicas } = sequence(1);
   assertEquals(sequencer.change(change(1), Kind.TABLE_UPDATE), 1);
-  sequencer.request(read(2), Kind.TABLE_SIZE);
+  sequencer.request(replicas[0]!, read(2), Kind.TABLE_SIZE);
   assertEquals(sequencer.change(change(3), Kind.TABLE_UPDATE), 2);
   assertEquals(sequencer.changes, 2);
   assertEquals(engine.steps, ["table_update+", "table_size", "table_update+"]);
@@ -22,25 +37,59 @@ Deno.test("Sequencer.change() numbers changes and polls after each", () => {
 });
 
 Deno.test("Sequencer.poll() polls when it is asked to", () => {
-  const engine = new FakeEngine();
-  const sequencer = new Sequencer(engine);
+  const { sequencer, engine } = sequence(1);
   sequencer.poll();
   assertEquals(engine.steps, ["poll"]);
 });
 
 Deno.test("Sequencer with onPollRequest leaves polling to the program", () => {
-  const engine = new FakeEngine();
   let asked = 0;
-  const sequencer = new Sequencer(engine, () => asked++);
+  const { sequencer, engine, replicas } = sequence(1, () => asked++);
   for (const msgId of [1, 2, 3]) {
     sequencer.change(change(msgId), Kind.TABLE_UPDATE);
   }
   assertEquals(asked, 1);
   assertEquals(engine.steps, ["table_update", "table_update", "table_update"]);
-  sequencer.request(read(4), Kind.TABLE_SIZE);
+  sequencer.request(replicas[0]!, read(4), Kind.TABLE_SIZE);
   assertEquals(engine.steps.slice(3), ["poll", "table_size"]);
-  sequencer.request(read(5), Kind.TABLE_SIZE);
+  sequencer.request(replicas[0]!, read(5), Kind.TABLE_SIZE);
   assertEquals(engine.steps.slice(5), ["table_size"]);
   sequencer.change(change(6), Kind.TABLE_UPDATE);
   assertEquals(asked, 2);
+});
+
+Deno.test("Sequencer.answered() hands a change on to the others", () => {
+  // Invariants 1 and 6
+  const { sequencer, engines: [primary, ...others] } = sequence(3);
+  for (const msgId of [1, 2, 3]) {
+    sequencer.change(change(msgId), Kind.TABLE_UPDATE);
+  }
+  const polled = "table_update+";
+  assertEquals(primary!.steps, [polled, polled, polled]); // it isn't waited for
+  for (const other of others) assertEquals(other.steps, []);
+  assertEquals(sequencer.isSettled, false);
+  sequencer.answered(1, false);
+  for (const other of others) assertEquals(other.steps, [polled]);
+  sequencer.answered(2, true); // it never happened
+  sequencer.answered(3, false);
+  sequencer.answered(3, false);
+  for (const other of others) {
+    assertEquals(other.steps, [polled, polled]);
+    // Nobody waits for their answers.
+    assertEquals(other.requests.map((it) => it.msgId), [0, 0]);
+  }
+  assertEquals(sequencer.isSettled, true);
+});
+
+Deno.test("Sequencer.poll() has its place in the order of changes", () => {
+  const { sequencer, engines: [primary, other] } = sequence(2, () => {});
+  sequencer.change(change(1), Kind.TABLE_UPDATE);
+  sequencer.poll();
+  sequencer.change(change(2), Kind.TABLE_UPDATE);
+  assertEquals(primary!.steps, ["table_update", "poll", "table_update"]);
+  assertEquals(other!.steps, []);
+  sequencer.answered(1, false);
+  assertEquals(other!.steps, ["table_update", "poll"]);
+  sequencer.answered(2, false);
+  assertEquals(other!.steps, ["table_update", "poll", "table_update"]);
 });

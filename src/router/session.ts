@@ -8,9 +8,11 @@ import { type OnError, toError } from "../errors.ts";
 import {
   emptyAnswer,
   errorAnswer,
+  hostedTables,
   madeView,
   minMax,
   simpleRequest,
+  systemInfo,
   viewNotFound,
 } from "../protocol/answers.ts";
 import { NO_BYTES, readdress, reframe, Reframed } from "../protocol/frame.ts";
@@ -46,6 +48,8 @@ import {
   withStringifiedLists,
 } from "../protocol/translate.ts";
 import type { Route, RouteOwner } from "./route.ts";
+import type { Replica } from "./replica.ts";
+import type { Tables } from "./tables.ts";
 import type { View, ViewNames } from "./view.ts";
 
 /**
@@ -89,6 +93,10 @@ export interface SessionHost {
   readonly line: Line;
   /** Names for views. */
   readonly viewNames: ViewNames;
+  /** Which tables have views. */
+  readonly tables: Tables;
+  /** All engines; the first is the primary. */
+  readonly replicas: readonly Replica[];
   /** Reserves a `msg_id` at the engine for `route`. */
   register(route: Route): number;
   /** What `msgId` stands for at the engine. */
@@ -97,8 +105,18 @@ export interface SessionHost {
   unregister(msgId: number): void;
   /** Hands a change to the sequencer. */
   change(frame: Reframed, kind: number): void;
-  /** Hands anything else to the engine. */
-  request(frame: Reframed, kind: number): void;
+  /** Hands anything else to `replica`. */
+  request(frame: Reframed, kind: number, replica: Replica): void;
+  /** The replica that has least to do. */
+  leastBusy(): Replica;
+  /** Whether a request to `replica` would see all changes it has to see. */
+  sees(replica: Replica, ownChanges: number): boolean;
+  /** `session` is to retry when more changes are answered. */
+  hold(session: Session): void;
+  /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
+  deleteTable(table: string, waiting: readonly number[]): void;
+  /** Tells whoever subscribed that the list of hosted tables has changed. */
+  notifyHostedTables(): void;
   /** Request `msgId` deletes `table` lazily. */
   waitForDelete(table: string, msgId: number): void;
   /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
@@ -135,6 +153,10 @@ export class Session implements RouteOwner {
   readonly #views = new Map<string, View>();
   /** Subscriptions that belong to no view, by the engine's `msg_id`. */
   readonly #subscriptions = new Set<number>();
+  /** Changes that aren't answered yet; counted with several engines only. */
+  #changes = 0;
+  /** Requests that have to see these, and those behind them. */
+  #held: Uint8Array[] = [];
   #closed = false;
   #stopped = false;
 
@@ -160,6 +182,11 @@ export class Session implements RouteOwner {
   handleRequest(frame: Uint8Array): void {
     if (this.#closed || this.#stopped) return;
     this.#router.countRequest();
+    if (this.#held.length > 0) this.#held.push(frame);
+    else this.#handle(frame);
+  }
+
+  #handle(frame: Uint8Array): void {
     const wrong = readHeader(frame, header);
     if (wrong !== undefined) {
       return this.#refuse(frame, `Cannot read request: ${wrong}`);
@@ -187,10 +214,12 @@ export class Session implements RouteOwner {
     this.#router.forget(this);
     for (const id of this.#subscriptions) this.#unsubscribe(id);
     this.#subscriptions.clear();
+    this.#held = [];
     // A view's subscriptions end with it, in the engine as here.
     for (const view of this.#views.values()) {
-      this.#dropView(view);
-      this.#ask(view.entity, Kind.VIEW_DELETE);
+      this.#ask(view.replica, view.entity, Kind.VIEW_DELETE);
+      this.#router.tables.dropView(view.table);
+      this.#viewGone(view);
     }
     this.#views.clear();
   }
@@ -202,8 +231,28 @@ export class Session implements RouteOwner {
     this.#send(frame, "answer");
   }
 
+  /** One of its changes was answered. */
+  changeAnswered(): void {
+    this.#changes--;
+  }
+
+  /** Takes up again what it held. What still has to wait is held on. */
+  retry(): void {
+    const held = this.#held;
+    this.#held = [];
+    while (held.length > 0 && this.#held.length === 0) {
+      this.#handle(held.shift()!);
+    }
+    this.#held.push(...held);
+  }
+
   /** Takes the engine's answer to one of this session's requests. */
   answer(route: Route, frame: Uint8Array, header: Header): void {
+    const { hidden } = this.#router.tables;
+    if (route.kind === Kind.GET_HOSTED_TABLES && hidden.size > 0) {
+      const content = frame.subarray(header.contentStart, header.bodyEnd);
+      return this.reply(hostedTables(route.msgId, content, hidden));
+    }
     this.#send(addressed(route, frame, header), "answer");
   }
 
@@ -242,6 +291,7 @@ export class Session implements RouteOwner {
     this.#stopped = true;
     this.#views.clear();
     this.#subscriptions.clear();
+    this.#held = [];
   }
 
   /** Ends the session from this side, after {@linkcode Session.stop}. */
@@ -262,6 +312,8 @@ export class Session implements RouteOwner {
     if (info.effect === "read") {
       if (kind === Kind.GET_HOSTED_TABLES && subscribes(content(frame))) {
         this.#subscribe(frame, undefined);
+      } else if (kind === Kind.SERVER_SYSTEM_INFO && this.#isSeveral) {
+        this.#systemInfo(frame);
       } else this.#forward(frame);
     } else if (info.effect === "change") this.#change(frame);
     else if (info.effect === "make_view") this.#makeView(frame);
@@ -273,10 +325,33 @@ export class Session implements RouteOwner {
     const { kind, bodyStart, bodyEnd } = header;
     const table = entityBytes(frame);
     const msgId = this.#register(table);
+    const replica = this.#router.leastBusy();
     this.#router.request(
       new Reframed(msgId, table, frame, bodyStart, bodyEnd),
       kind,
+      // The primary sees everything.
+      this.#router.sees(replica, this.#changes) ? replica : this.#primary,
     );
+  }
+
+  /** The sum of what all engines say. */
+  #systemInfo(frame: Uint8Array): void {
+    const { msgId } = header;
+    const entity = entityBytes(frame);
+    const infos: Uint8Array[] = [];
+    for (const replica of this.#router.replicas) {
+      this.#ask(
+        replica,
+        NO_BYTES,
+        Kind.SERVER_SYSTEM_INFO,
+        undefined,
+        (answer, { contentStart, bodyEnd }) => {
+          infos.push(answer.slice(contentStart, bodyEnd));
+          if (infos.length < this.#router.replicas.length) return;
+          this.reply(systemInfo(msgId, entity, infos));
+        },
+      );
+    }
   }
 
   #change(frame: Uint8Array): void {
@@ -290,14 +365,36 @@ export class Session implements RouteOwner {
         if (fromView === undefined) {
           return this.reply(viewNotFound(header.msgId, table));
         }
+        if (this.#isSeveral) {
+          return this.#refuse(
+            frame,
+            "Cannot take data from a view: it is on one engine of several. " +
+              "Read it as Arrow instead, as clients do",
+          );
+        }
       }
     }
     const deleted = kind === Kind.TABLE_DELETE
       ? entityOf(frame, header)
       : undefined;
     const isLazy = deleted !== undefined && !isImmediate(content(frame));
+    const { tables } = this.#router;
+    if (deleted !== undefined && tables.hasViews(deleted)) {
+      if (!isLazy) {
+        // Not the engine's to say: its view may be on another one, and a join
+        // table is frozen by being asked (ENGINE 5.1, 9.14).
+        const message = "Cannot delete table with views";
+        return this.reply(errorAnswer(header.msgId, table, message));
+      }
+      if (this.#isSeveral) {
+        tables.wait(deleted, this.#register(table.slice()));
+        if (this.#router.line === "5") this.#router.notifyHostedTables();
+        return;
+      }
+    }
     const msgId = this.#register(table);
-    if (isLazy) this.#router.waitForDelete(deleted, msgId);
+    if (this.#isSeveral) this.#changes++;
+    else if (isLazy) this.#router.waitForDelete(deleted, msgId);
     let change: Reframed;
     if (fromView !== undefined) {
       change = withFromView(msgId, table, frame, header, fromView.id);
@@ -324,9 +421,13 @@ export class Session implements RouteOwner {
         `Cannot make view "${viewId}": this session has one of that name`,
       );
     }
-    const view = this.#router.viewNames.next(viewId);
+    const replica = this.#router.leastBusy();
+    if (!this.#router.sees(replica, this.#changes)) return this.#hold(frame);
+    const tableName = entityOf(frame, header);
+    const view = this.#router.viewNames.next(viewId, tableName, replica);
     this.#views.set(viewId, view);
     this.#router.countViews(1);
+    this.#router.tables.addView(tableName);
     const msgId = this.#register(table, {
       view,
       take: (answer, header) => {
@@ -336,7 +437,8 @@ export class Session implements RouteOwner {
         }
         if (this.#views.get(viewId) === view) {
           this.#views.delete(viewId);
-          this.#dropView(view);
+          this.#router.tables.dropView(view.table);
+          this.#viewGone(view);
         }
         this.#send(
           reframe(
@@ -353,6 +455,7 @@ export class Session implements RouteOwner {
     this.#router.request(
       makeViewRequest(msgId, table, view.id, config),
       Kind.TABLE_MAKE_VIEW,
+      replica,
     );
   }
 
@@ -361,6 +464,9 @@ export class Session implements RouteOwner {
   #onView(frame: Uint8Array, info: KindInfo): void {
     const view = this.#views.get(entityOf(frame, header));
     if (view === undefined) return this.#onMissingView(frame, info);
+    if (!this.#router.sees(view.replica, this.#changes)) {
+      return this.#hold(frame);
+    }
     const { kind, bodyStart, bodyEnd } = header;
     if (info.effect === "subscribe") return this.#subscribe(frame, view);
     if (info.effect === "unsubscribe") {
@@ -375,19 +481,21 @@ export class Session implements RouteOwner {
       // From here on the name is free; what the engine pushes at the end, the
       // view's on_delete, still comes before the answer.
       this.#views.delete(view.clientId);
+      this.#router.tables.dropView(view.table);
       const { msgId } = header;
       take = (answer, header) => {
-        this.#dropView(view);
         this.#send(
           reframe(msgId, entity, answer, header.bodyStart, header.bodyEnd),
           "answer",
         );
+        this.#viewGone(view);
       };
     }
     const msgId = this.#register(entity, { view, take });
     this.#router.request(
       new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
       kind,
+      view.replica,
     );
   }
 
@@ -431,17 +539,24 @@ export class Session implements RouteOwner {
     });
     if (view.types === undefined) {
       // Asked first, so it is answered first.
-      this.#ask(view.entity, Kind.VIEW_SCHEMA, undefined, (answer, header) => {
-        if (header.kind === Kind.VIEW_SCHEMA) {
-          view.types = readViewSchema(
-            answer.slice(header.contentStart, header.bodyEnd),
-          );
-        }
-      });
+      this.#ask(
+        view.replica,
+        view.entity,
+        Kind.VIEW_SCHEMA,
+        undefined,
+        (answer, header) => {
+          if (header.kind === Kind.VIEW_SCHEMA) {
+            view.types = readViewSchema(
+              answer.slice(header.contentStart, header.bodyEnd),
+            );
+          }
+        },
+      );
     }
     this.#router.request(
       new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
       Kind.VIEW_GET_MIN_MAX,
+      view.replica,
     );
   }
 
@@ -456,6 +571,7 @@ export class Session implements RouteOwner {
     this.#router.request(
       new Reframed(msgId, view?.entity ?? entity, frame, bodyStart, bodyEnd),
       kind,
+      view?.replica ?? this.#primary,
     );
   }
 
@@ -488,6 +604,7 @@ export class Session implements RouteOwner {
     this.#router.request(
       simpleRequest(msgId, view?.entity ?? entity, kind, last),
       kind,
+      view?.replica ?? this.#primary,
     );
   }
 
@@ -497,16 +614,20 @@ export class Session implements RouteOwner {
     if (route === undefined) return;
     this.#router.unregister(id);
     this.#ask(
+      route.view?.replica ?? this.#primary,
       route.view?.entity ?? route.entity,
       ENDED_BY.get(route.kind)!,
       id,
     );
   }
 
-  #dropView(view: View): void {
+  /** The view, which had been dropped, has gone. */
+  #viewGone(view: View): void {
     for (const id of view.subscriptions) this.#router.unregister(id);
     view.subscriptions.clear();
     this.#router.countViews(-1);
+    const waiting = this.#router.tables.viewGone(view.table);
+    if (waiting.length > 0) this.#router.deleteTable(view.table, waiting);
   }
 
   // -- Both ways -------------------------------------------------------------
@@ -524,8 +645,23 @@ export class Session implements RouteOwner {
     });
   }
 
-  /** Asks the engine something on the router's own account. */
+  get #isSeveral(): boolean {
+    return this.#router.replicas.length > 1;
+  }
+
+  get #primary(): Replica {
+    return this.#router.replicas[0]!;
+  }
+
+  /** `frame` and what follows it wait until more changes are answered. */
+  #hold(frame: Uint8Array): void {
+    this.#held.push(frame);
+    this.#router.hold(this);
+  }
+
+  /** Asks an engine something on the router's own account. */
   #ask(
+    replica: Replica,
     entity: Uint8Array,
     kind: number,
     value?: number,
@@ -540,7 +676,11 @@ export class Session implements RouteOwner {
       view: undefined,
       take,
     });
-    this.#router.request(simpleRequest(msgId, entity, kind, value), kind);
+    this.#router.request(
+      simpleRequest(msgId, entity, kind, value),
+      kind,
+      replica,
+    );
   }
 
   #refuse(frame: Uint8Array, message: string): void {

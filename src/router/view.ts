@@ -6,6 +6,7 @@
 
 import { utf8 } from "../protocol/frame.ts";
 import type { ColumnTypes } from "../protocol/translate.ts";
+import type { Replica } from "./replica.ts";
 
 /**
  * A view in the engine. Its name there is the router's own, so that no client
@@ -18,6 +19,10 @@ export interface View {
   readonly entity: Uint8Array;
   /** Its name in the session that made it. */
   readonly clientId: string;
+  /** Its table. */
+  readonly table: string;
+  /** The engine that it lives on. */
+  readonly replica: Replica;
   /** The engine's `msg_id`s of the subscriptions on it. */
   readonly subscriptions: Set<number>;
   /** Its columns' types, once somebody had to know them. */
@@ -33,14 +38,16 @@ export class ViewNames {
   readonly #prefix: string = crypto.randomUUID().slice(0, 8);
   #last = 0;
 
-  /** A new view, which its session calls `clientId`. */
-  next(clientId: string): View {
+  /** A new view of `table` on `replica`, which its session calls `clientId`. */
+  next(clientId: string, table: string, replica: Replica): View {
     const number = (++this.#last).toString(36).padStart(15, "0");
     const id = `${this.#prefix}-${number}`;
     return {
       id,
       entity: utf8(id),
       clientId,
+      table,
+      replica,
       subscriptions: new Set(),
       types: undefined,
     };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Executor } from "../engine/engine.ts";
+import type { Engine, Executor } from "../engine/engine.ts";
 import { LocalEngine } from "../engine/local_engine.ts";
 import { DEFAULT_ENGINE, loadPackage } from "../engine/package.ts";
 import { type ForeignServer, SessionEngine } from "../engine/session_engine.ts";
@@ -59,6 +59,7 @@ export interface ServerStats extends RouterStats {
 }
 
 const NOTHING: RouterStats = {
+  replicas: 0,
   sessions: 0,
   views: 0,
   subscriptions: 0,
@@ -123,8 +124,8 @@ export class Server implements AsyncDisposable {
     }
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
-    this.#opening = (executor ?? INLINE).start({ engine }).then((engine) =>
-      this.#router = new Router(engine, {
+    this.#opening = startAll(executor ?? INLINE, engine).then((engines) =>
+      this.#router = new Router(engines, {
         onError: this.#onError,
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       })
@@ -282,6 +283,26 @@ const INLINE: Executor = {
     return new LocalEngine(newServer(), line);
   },
 };
+
+/** Starts as many engines as `executor` has; all, or none. */
+async function startAll(
+  executor: Executor,
+  specifier: string,
+): Promise<Engine[]> {
+  const { size = 1 } = executor;
+  const starting = Array.from(
+    { length: size },
+    () => executor.start({ engine: specifier }),
+  );
+  const started = await Promise.allSettled(starting);
+  const engines = started.flatMap((it) =>
+    it.status === "fulfilled" ? [it.value] : []
+  );
+  const failure = started.find((it) => it.status === "rejected");
+  if (failure === undefined) return engines;
+  await Promise.all(engines.map((engine) => engine.close()));
+  throw failure.reason;
+}
 
 /** Stands for the global server, which can only be had by loading its package. */
 const GLOBAL = {};

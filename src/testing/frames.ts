@@ -106,3 +106,72 @@ export function makeView(
 export function hex(digits: string): Uint8Array {
   return Uint8Array.fromHex(digits.replaceAll(/\s/g, ""));
 }
+
+/** A field of a message as it stands there. */
+export interface RawField {
+  readonly field: number;
+  readonly wireType: number;
+  /** All of it, with its tag. */
+  readonly raw: Uint8Array;
+  /** A varint's value, or the bytes of a field that has a length. */
+  readonly value: number | Uint8Array;
+}
+
+/**
+ * The fields of a message in their order.
+ *
+ * @throws {Error} If it isn't a message.
+ */
+export function fields(bytes: Uint8Array): RawField[] {
+  const reader = new BinaryReader(bytes);
+  const found: RawField[] = [];
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [field, wireType] = reader.tag();
+    let value: number | Uint8Array;
+    if (wireType === 0) value = Number(reader.uint64());
+    else if (wireType === 1) value = reader.double();
+    else if (wireType === 2) value = reader.bytes();
+    else if (wireType === 5) value = reader.float();
+    else throw new Error(`Cannot read wire type ${wireType}`);
+    found.push({
+      field,
+      wireType,
+      raw: bytes.subarray(start, reader.pos),
+      value,
+    });
+  }
+  return found;
+}
+
+/** Bytes written out for people: a message where it looks like one, or text, or hex. */
+export function readable(bytes: Uint8Array, limit = 2000): string {
+  const written = write(bytes);
+  return written.length <= limit
+    ? written
+    : `${written.slice(0, limit)}… (${bytes.length} bytes)`;
+}
+
+function write(bytes: Uint8Array): string {
+  const isText = textOf(bytes);
+  if (isText !== undefined) return JSON.stringify(isText);
+  try {
+    return `{ ${
+      fields(bytes).map(({ field, value }) =>
+        `${field}: ${typeof value === "number" ? value : write(value)}`
+      ).join(", ")
+    } }`;
+  } catch {
+    return `<${bytes.toHex()}>`;
+  }
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    // deno-lint-ignore no-control-regex
+    return /[\x00-\x08\x0e-\x1f\x7f]/.test(text) ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}

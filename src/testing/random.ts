@@ -30,6 +30,11 @@ export class Random {
     return this.uint32() % end;
   }
 
+  /** A whole number from `first` to `last`, with both. */
+  between(first: number, last: number): number {
+    return first + this.below(last - first + 1);
+  }
+
   /** Whether something happens that has probability `p`. */
   chance(p: number): boolean {
     return this.uint32() < p * 0x1_0000_0000;
@@ -51,6 +56,11 @@ export class Random {
   /** `length` random bytes. */
   bytes(length: number): Uint8Array {
     return Uint8Array.from({ length }, () => this.below(256));
+  }
+
+  /** `count` of `values`, or all if there are fewer, in another order. */
+  some<T>(values: readonly T[], count: number): T[] {
+    return this.shuffled(values).slice(0, count);
   }
 
   /** Another order of `values`. */

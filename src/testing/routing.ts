@@ -93,7 +93,7 @@ export function routing(options: RoutingOptions = {}): Routing {
   const { onPollRequest, ...engineOptions } = options;
   const engine = new FakeEngine(engineOptions);
   const errors: string[] = [];
-  const router = new Router(engine, {
+  const router = new Router([engine], {
     onError: (error: Error, { stage }: { stage: ErrorStage }) =>
       errors.push(`${stage}: ${error.message}`),
     onPollRequest,

@@ -1,0 +1,90 @@
+/**
+ * Engines in Web Workers.
+ *
+ * @module
+ */
+
+import type { Engine, EngineOptions, Executor } from "./engine.ts";
+import { WorkerEngine } from "./worker_engine.ts";
+
+/** How a {@linkcode WorkerPool} is set up. */
+export interface WorkerPoolOptions {
+  /**
+   * How many workers a server starts. Each holds every table, so memory grows
+   * with them.
+   *
+   * @default one per core and one more, five at most
+   */
+  readonly size?: number;
+}
+
+/**
+ * Runs a server's engine in Web Workers, several times over: each worker holds
+ * every table, changes go to all of them in one order, and reads and views are
+ * spread over them. The main thread only passes frames on.
+ *
+ * @example
+ * ```ts
+ * import { Server, WorkerPool } from "@perspective-deno/handler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using executor = new WorkerPool({ size: 2 });
+ * await using server = new Server({ executor });
+ * const table = await server.newLocalClient().table({ x: [1, 2, 3] });
+ * assertEquals(await table.size(), 3);
+ * ```
+ */
+export class WorkerPool implements Executor, AsyncDisposable {
+  /** How many workers a server starts. */
+  readonly size: number;
+  readonly #engines = new Set<Engine>();
+  #closed = false;
+
+  /**
+   * A pool without workers; they start with the server.
+   *
+   * @throws {RangeError} If `size` isn't a whole number from 1 to 64.
+   */
+  constructor(options: WorkerPoolOptions = {}) {
+    const { size = Math.min(navigator.hardwareConcurrency + 1, 5) } = options;
+    if (!Number.isInteger(size) || size < 1 || size > 64) {
+      throw new RangeError(
+        `Cannot create worker pool: "size" must be a whole number from 1 to ` +
+          `64, received ${size}`,
+      );
+    }
+    this.size = size;
+  }
+
+  /**
+   * Starts a worker with an engine. A server does that itself.
+   *
+   * @throws {EngineLoadError} If the engine can't be loaded in a worker.
+   * @throws {Error} If the pool is closed.
+   */
+  async start(options: EngineOptions): Promise<Engine> {
+    const engine = this.#closed ? undefined : await WorkerEngine.start(options);
+    if (engine === undefined || this.#closed) {
+      engine?.close();
+      throw new Error("Cannot start an engine: the worker pool is closed");
+    }
+    this.#engines.add(engine);
+    return engine;
+  }
+
+  /**
+   * Ends all workers. Close the server first: what it is asked after that
+   * fails. Safe to call twice.
+   */
+  close(): Promise<void> {
+    this.#closed = true;
+    for (const engine of this.#engines) engine.close();
+    this.#engines.clear();
+    return Promise.resolve();
+  }
+
+  /** Calls {@linkcode WorkerPool.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

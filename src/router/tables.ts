@@ -1,0 +1,87 @@
+/**
+ * Which tables have views, for deleting them.
+ *
+ * @module
+ */
+
+/** One table, as long as it has views or waits to be deleted. */
+interface Entry {
+  /** Views that no client has deleted. */
+  live: number;
+  /** These, and those whose deletion isn't answered yet. */
+  open: number;
+  /** Lazy deletes that wait for the last view, by the router's `msg_id`. */
+  readonly waiting: number[];
+}
+
+/**
+ * An engine refuses, or puts off, deleting a table that has views, but a view
+ * is on one replica and the table on all (ENGINE 5.1). So the router counts
+ * views and decides itself.
+ */
+export class Tables {
+  readonly #byName = new Map<string, Entry>();
+
+  /** How many tables are kept track of. */
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** Lazy deletes that wait. */
+  get waiting(): number {
+    let count = 0;
+    for (const entry of this.#byName.values()) count += entry.waiting.length;
+    return count;
+  }
+
+  /** Names that are gone for whoever lists tables, though still of use. */
+  get hidden(): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const [name, { waiting }] of this.#byName) {
+      if (waiting.length > 0) names.add(name);
+    }
+    return names;
+  }
+
+  /** Whether `table` has views. */
+  hasViews(table: string): boolean {
+    return (this.#byName.get(table)?.live ?? 0) > 0;
+  }
+
+  /** A view of `table` is being made. */
+  addView(table: string): void {
+    const entry = this.#byName.get(table);
+    if (entry !== undefined) {
+      entry.live++;
+      entry.open++;
+    } else this.#byName.set(table, { live: 1, open: 1, waiting: [] });
+  }
+
+  /** A view of `table` is being deleted. */
+  dropView(table: string): void {
+    const entry = this.#byName.get(table);
+    if (entry !== undefined) entry.live--;
+  }
+
+  /**
+   * A view of `table` is deleted.
+   *
+   * @returns The lazy deletes that have waited for it.
+   */
+  viewGone(table: string): number[] {
+    const entry = this.#byName.get(table);
+    if (entry === undefined || --entry.open > 0) return [];
+    this.#byName.delete(table);
+    return entry.waiting;
+  }
+
+  /** The lazy delete `msgId` waits for the last view of `table`. */
+  wait(table: string, msgId: number): void {
+    this.#byName.get(table)!.waiting.push(msgId);
+  }
+
+  /** There are no views any more, and nobody waits. */
+  clear(): void {
+    this.#byName.clear();
+  }
+}
