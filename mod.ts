@@ -43,11 +43,12 @@ export {
   type ServerOptions,
   type ServerStats,
 } from "./src/server/server.ts";
+export type { ReplicaStats } from "./src/router/replica.ts";
 export type {
   NewSessionOptions,
   ServerSession,
 } from "./src/server/server_session.ts";
-export type { RouterStats } from "./src/router/router.ts";
+export type { Prediction, RouterStats } from "./src/router/router.ts";
 export type { FrameRole, SendFrame, SessionEnd } from "./src/router/session.ts";
 export type {
   Engine,

@@ -46,6 +46,13 @@ export interface EngineListener {
 export interface Engine {
   /** Which line of packages it is. */
   readonly line: Line;
+  /**
+   * Whether a request is executed within `send`, so that nothing ever waits in
+   * front of the engine.
+   *
+   * @default {false}
+   */
+  readonly isImmediate?: boolean;
   /** Whom to tell. Called once, before the first `send`. */
   listen(listener: EngineListener): void;
   /**

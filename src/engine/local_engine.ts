@@ -24,6 +24,8 @@ type Step = () => void;
 export class LocalEngine implements Engine {
   /** Which line of packages it is. */
   readonly line: Line;
+  /** See {@linkcode Engine.isImmediate}. */
+  readonly isImmediate = true;
   readonly #wasm: WasmServer;
   #listener: EngineListener | undefined;
   // What a listener sends while it is being told of a frame comes after it:

@@ -32,6 +32,25 @@ export function readMakeView(content: Uint8Array): MakeView {
   return { viewId, config };
 }
 
+/**
+ * What makes a `ViewConfig` cheap or dear, as text: everything in it but the
+ * values that a filter compares with.
+ */
+export function shapeOf(config: Uint8Array): string {
+  const parts: string[] = [];
+  forEachField(config, (field, reader, wireType) => {
+    if (field !== 4 || wireType !== 2) {
+      parts.push(`${field}:${latin1(reader.skip(wireType, field))}`);
+      return;
+    }
+    forEachField(reader.bytes(), (inner, filter, innerType) => {
+      const bytes = filter.skip(innerType, inner);
+      if (inner !== 3) parts.push(`4.${inner}:${latin1(bytes)}`);
+    });
+  });
+  return parts.join(" ");
+}
+
 /** `table_make_view` under another name for the view. */
 export function makeViewRequest(
   msgId: number,
@@ -153,4 +172,11 @@ function forEachField(
     const [field, wireType] = reader.tag();
     visit(field, reader, wireType);
   }
+}
+
+/** Bytes as text, only to be compared. */
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }

@@ -6,6 +6,20 @@
 
 import type { Engine, EngineListener } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
+import { Turns, type Waiting } from "./turns.ts";
+
+/** Something for an engine to execute. */
+export interface Job extends Waiting {
+  /** The request; `undefined` for a poll alone. */
+  readonly frame: Reframed | undefined;
+  readonly kind: number;
+  /** Whether to poll after it. */
+  readonly poll: boolean;
+  /** What it is alike in time, for learning; `""` for nothing. */
+  readonly key: string;
+  /** Microseconds that it is thought to take. */
+  readonly predicted: number;
+}
 
 /** Whom a replica tells what its engine tells it. */
 export interface ReplicaOwner {
@@ -17,18 +31,54 @@ export interface ReplicaOwner {
   fault(replica: Replica, error: Error): void;
   /** See {@linkcode EngineListener.fatal}. */
   fatal(replica: Replica, error: Error): void;
+  /** A job took so many microseconds. */
+  executed(job: Job, micros: number): void;
 }
 
-/** An engine of the router's, and how busy it is. */
+/** What a {@linkcode Replica} holds and has done, in numbers. */
+export interface ReplicaStats {
+  /** Requests that wait in front of the engine or are under way in it. */
+  readonly outstanding: number;
+  /** Milliseconds that these are predicted to take. */
+  readonly predictedMs: number;
+  /** Views that live on it. */
+  readonly views: number;
+  /** Requests that it has executed. */
+  readonly executed: number;
+  /** Milliseconds that it has spent on them. */
+  readonly busyMs: number;
+}
+
+/**
+ * What an engine is handed ahead of time: enough that it doesn't run dry while
+ * a message travels, and little enough that what comes next can still be
+ * chosen.
+ */
+const AHEAD_MICROS = 2_000;
+const AHEAD_JOBS = 64;
+
+/** An engine of the router's, what waits for it, and how busy it is. */
 export class Replica implements EngineListener {
   /**
    * Its place among the router's engines. 0 is the primary, which executes
    * each change first.
    */
   readonly index: number;
+  /** Views that live on it. */
+  views = 0;
+  /** When somebody last read a view on it, by the router's stamps, and who. */
+  lastRead = -Infinity;
+  lastReader: object | undefined;
   readonly #engine: Engine;
   readonly #owner: ReplicaOwner;
-  #outstanding = 0;
+  readonly #turns = new Turns<Job>();
+  /** In the engine, in order. */
+  readonly #sent: Job[] = [];
+  #sentMicros = 0;
+  #predicted = 0;
+  #isPumping = false;
+  #executed = 0;
+  #busyMicros = 0;
 
   /** Listens to `engine` for `owner`. */
   constructor(engine: Engine, index: number, owner: ReplicaOwner) {
@@ -43,26 +93,48 @@ export class Replica implements EngineListener {
     return this.index === 0;
   }
 
-  /** Requests that it has been sent and hasn't executed. */
-  get outstanding(): number {
-    return this.#outstanding;
+  /** Whether there is never anything to wait for: see {@linkcode Engine.isImmediate}. */
+  get isImmediate(): boolean {
+    return this.#engine.isImmediate === true;
   }
 
-  /** Sends a request. */
-  send(frame: Reframed, kind: number, poll: boolean): void {
-    this.#outstanding++;
+  /** Microseconds that what waits and is under way is predicted to take. */
+  get predicted(): number {
+    return this.#predicted;
+  }
+
+  /** Executes a job in its turn. */
+  send(job: Job, isChange: boolean): void {
+    this.#predicted += job.predicted;
+    if (isChange) this.#turns.addChange(job);
+    else this.#turns.add(job);
+    this.#pump();
+  }
+
+  /** Executes a request within this call, as an immediate engine can. */
+  sendNow(frame: Reframed, kind: number, poll: boolean): void {
     this.#engine.send(frame, kind, poll);
   }
 
-  /** Has it pass changes on to views. */
-  poll(): void {
-    this.#outstanding++;
+  /** The same for a poll. */
+  pollNow(): void {
     this.#engine.poll();
   }
 
   /** Ends the engine. */
   async close(): Promise<void> {
     await this.#engine.close();
+  }
+
+  /** What it holds and has done. */
+  stats(): ReplicaStats {
+    return {
+      outstanding: this.#turns.size + this.#sent.length,
+      predictedMs: this.#predicted / 1000,
+      views: this.views,
+      executed: this.#executed,
+      busyMs: this.#busyMicros / 1000,
+    };
   }
 
   /** See {@linkcode EngineListener.frame}. */
@@ -86,7 +158,31 @@ export class Replica implements EngineListener {
   }
 
   /** See {@linkcode EngineListener.executed}. */
-  executed(): void {
-    this.#outstanding--;
+  executed(micros: number): void {
+    this.#executed++;
+    this.#busyMicros += micros;
+    const job = this.#sent.shift();
+    if (job === undefined) return; // it was sent at once
+    this.#predicted -= job.predicted;
+    this.#sentMicros -= job.predicted;
+    this.#owner.executed(job, micros);
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (
+      this.#sent.length === 0 ||
+      this.#sentMicros < AHEAD_MICROS && this.#sent.length < AHEAD_JOBS
+    ) {
+      const job = this.#turns.next();
+      if (job === undefined) break;
+      this.#sent.push(job);
+      this.#sentMicros += job.predicted;
+      if (job.frame === undefined) this.#engine.poll();
+      else this.#engine.send(job.frame, job.kind, job.poll);
+    }
+    this.#isPumping = false;
   }
 }

@@ -16,7 +16,13 @@ import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
-import { Replica, type ReplicaOwner } from "./replica.ts";
+import { Predictor } from "./predictor.ts";
+import {
+  type Job,
+  Replica,
+  type ReplicaOwner,
+  type ReplicaStats,
+} from "./replica.ts";
 import type { Route } from "./route.ts";
 import { Sequencer } from "./sequencer.ts";
 import {
@@ -35,12 +41,26 @@ export interface RouterOptions {
   readonly onError: OnError;
   /** Set if the program polls itself: called when there is something to poll for. */
   readonly onPollRequest?: (() => void) | undefined;
+  /** Milliseconds up to which a request is short. */
+  readonly shortRequest: number;
+  /** Whether the first of three engines or more takes only short requests. */
+  readonly fastLane: boolean;
+}
+
+/** What requests of one shape are predicted to take. */
+export interface Prediction {
+  /** The kind of request, and of what it is asked. */
+  readonly key: string;
+  /** Microseconds in the engine. */
+  readonly micros: number;
 }
 
 /** What a router holds and has done, in numbers. */
 export interface RouterStats {
-  /** Engines that hold the tables. */
-  readonly replicas: number;
+  /** Engines that hold the tables; the first is the primary. */
+  readonly replicas: readonly ReplicaStats[];
+  /** What is predicted to take longest: up to 20 shapes of requests. */
+  readonly predictions: readonly Prediction[];
   /** Sessions that are open. */
   readonly sessions: number;
   /** Views that live. */
@@ -70,6 +90,15 @@ export interface RouterStats {
 const FIRST_ID = 0x1000_0000;
 const LAST_ID = 0xffff_ffff;
 
+/** Microseconds for requests that nothing is known of. */
+const UNKNOWN = 100;
+
+/** So many requests ago is lately. */
+const LATELY = 500;
+
+/** What it counts against a replica that others read there: any wait is better. */
+const INTERFERENCE = 1e9;
+
 /**
  * Multiplexes any number of sessions over one session on an engine, or on
  * several that hold the same tables: changes go to all of them in one order,
@@ -95,6 +124,11 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly #holding = new Set<Session>();
   readonly #polledByProgram: boolean;
   readonly #isSeveral: boolean;
+  readonly #predictor = new Predictor();
+  readonly #shortMicros: number;
+  readonly #fastLane: boolean;
+  /** Counts requests: the router's own idea of time. */
+  #stamp = 0;
   readonly #header = newHeader();
   #lastId = FIRST_ID - 1;
   #lost: ServerLostError | undefined;
@@ -113,6 +147,8 @@ export class Router implements ReplicaOwner, SessionHost {
     this.line = engines[0]!.line;
     this.replicas = engines.map((engine, i) => new Replica(engine, i, this));
     this.#isSeveral = engines.length > 1;
+    this.#shortMicros = options.shortRequest * 1000;
+    this.#fastLane = options.fastLane;
     this.#polledByProgram = options.onPollRequest !== undefined;
     this.#onError = options.onError;
     this.#sequencer = new Sequencer(this.replicas, options.onPollRequest);
@@ -143,7 +179,8 @@ export class Router implements ReplicaOwner, SessionHost {
   /** What the router holds and has done. */
   stats(): RouterStats {
     return {
-      replicas: this.replicas.length,
+      replicas: this.replicas.map((replica) => replica.stats()),
+      predictions: this.#predictor.entries(20),
       sessions: this.#sessions.size,
       views: this.#views,
       subscriptions: this.#subscriptions,
@@ -181,8 +218,9 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   /** A view began (1) or ended (-1). */
-  countViews(difference: 1 | -1): void {
+  countViews(replica: Replica, difference: 1 | -1): void {
     this.#views += difference;
+    replica.views += difference;
   }
 
   /** A session has closed. */
@@ -214,22 +252,70 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   /** Hands a change to the sequencer. */
-  change(frame: Reframed, kind: number): void {
-    this.#sequencer.change(frame, kind);
+  change(frame: Reframed, kind: number, owner: object, table: string): void {
+    this.#sequencer.change({
+      owner,
+      stamp: ++this.#stamp,
+      frame,
+      kind,
+      poll: true,
+      ...this.#predict(kind, table),
+    });
   }
 
-  /** Hands anything else to `replica`. */
-  request(frame: Reframed, kind: number, replica: Replica): void {
-    this.#sequencer.request(replica, frame, kind);
+  /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
+  request(
+    frame: Reframed,
+    kind: number,
+    replica: Replica,
+    owner: object,
+    shape: string,
+  ): void {
+    this.#sequencer.beforeRead();
+    if (replica.isImmediate) return replica.sendNow(frame, kind, false);
+    const stamp = ++this.#stamp;
+    if (kindInfo(kind)?.entity === "view") {
+      replica.lastRead = stamp;
+      replica.lastReader = owner;
+    }
+    const job = { owner, stamp, frame, kind, poll: false };
+    replica.send({ ...job, ...this.#predict(kind, shape) }, false);
   }
 
   /** The replica that has least to do, and of these the last. */
   leastBusy(): Replica {
     let least = this.replicas[0]!;
     for (const replica of this.replicas) {
-      if (replica.outstanding <= least.outstanding) least = replica;
+      if (replica.predicted <= least.predicted) least = replica;
     }
     return least;
+  }
+
+  /**
+   * Where `owner` best makes a view of `shape`. A long request is kept off the
+   * fast lane, and off replicas on which others have read views lately.
+   */
+  placeView(owner: object, table: string, shape: string): Replica {
+    const [first, ...others] = this.replicas;
+    if (others.length === 0) return first!;
+    const key = keyOf(Kind.TABLE_MAKE_VIEW, shape);
+    const predicted = this.#predictor.predictView(key, table);
+    const isLong = predicted > this.#shortMicros;
+    const hasLane = this.#fastLane && others.length >= 2;
+    const candidates = isLong && hasLane ? others : this.replicas;
+    const burden = (replica: Replica) => {
+      const isRead = this.#stamp - replica.lastRead < LATELY &&
+        replica.lastReader !== owner;
+      return replica.predicted + (isLong && isRead ? INTERFERENCE : 0);
+    };
+    let best = candidates[0]!;
+    for (const replica of candidates) {
+      const difference = burden(replica) - burden(best);
+      if (difference < 0 || difference === 0 && replica.views <= best.views) {
+        best = replica;
+      }
+    }
+    return best;
   }
 
   /**
@@ -267,6 +353,8 @@ export class Router implements ReplicaOwner, SessionHost {
     this.change(
       simpleRequest(msgId, utf8(table), Kind.TABLE_DELETE, isImmediate),
       Kind.TABLE_DELETE,
+      this,
+      table,
     );
   }
 
@@ -381,6 +469,23 @@ export class Router implements ReplicaOwner, SessionHost {
     for (const session of sessions) session.end(reason);
   }
 
+  /** See {@linkcode ReplicaOwner.executed}. */
+  executed(job: Job, micros: number): void {
+    if (job.key === "") return;
+    this.#predictor.learn(job.key, micros);
+    if (job.kind === Kind.MAKE_TABLE || job.kind === Kind.TABLE_UPDATE) {
+      const table = job.key.slice(job.key.indexOf(" ") + 1);
+      this.#predictor.learnTable(table, micros);
+    }
+  }
+
+  #predict(kind: number, shape: string): { key: string; predicted: number } {
+    // Without anything to choose there is nothing to predict.
+    if (this.replicas[0]!.isImmediate) return { key: "", predicted: 0 };
+    const key = keyOf(kind, shape);
+    return { key, predicted: this.#predictor.predict(key) ?? UNKNOWN };
+  }
+
   #changeAnswered(route: Route): void {
     route.session?.changeAnswered();
     if (this.#holding.size === 0) return;
@@ -409,6 +514,10 @@ export class Router implements ReplicaOwner, SessionHost {
       route.session.push(msgId, route, frame, header);
     } else route.session.answer(route, frame, header);
   }
+}
+
+function keyOf(kind: number, shape: string): string {
+  return `${kindInfo(kind)?.name} ${shape}`;
 }
 
 /** Answers with an error of the router's own. */

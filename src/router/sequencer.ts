@@ -5,16 +5,26 @@
  */
 
 import type { Reframed } from "../protocol/frame.ts";
-import type { Replica } from "./replica.ts";
+import type { Job, Replica } from "./replica.ts";
 
 /** A step that the primary has been sent and the others haven't. */
 interface Step {
-  /** The change; `undefined` for a poll that the program asked for. */
-  readonly frame: Reframed | undefined;
-  readonly kind: number;
+  /** The change, or a poll that the program asked for. */
+  readonly job: Job;
   /** What became of it on the primary. */
   state: "open" | "done" | "failed";
 }
+
+/** A poll alone. It is nobody's, and waits for nobody. */
+const POLL: Job = {
+  owner: {},
+  stamp: -1,
+  frame: undefined,
+  kind: 0,
+  poll: true,
+  key: "",
+  predicted: 0,
+};
 
 /**
  * Gives every change the next number, hands it to the replicas in that order
@@ -59,22 +69,19 @@ export class Sequencer {
     return this.#steps.length === 0;
   }
 
-  /** Hands on a change and returns its number. */
-  change(frame: Reframed, kind: number): number {
+  /** Hands on a change and returns its number. It says itself whether to poll. */
+  change(change: Job & { readonly frame: Reframed }): number {
     const number = ++this.#number;
-    if (this.#others.length > 0) {
-      this.#steps.push({ frame, kind, state: "open" });
-    }
-    if (this.#onPollRequest === undefined) {
-      this.#primary.send(frame, kind, true);
-      return number;
-    }
+    const job = { ...change, poll: this.#onPollRequest === undefined };
+    if (this.#others.length > 0) this.#steps.push({ job, state: "open" });
     // Before it is sent: a client may read as soon as it is answered.
-    this.#unpolled = true;
-    this.#primary.send(frame, kind, false);
+    if (!job.poll) this.#unpolled = true;
+    if (this.#primary.isImmediate) {
+      this.#primary.sendNow(change.frame, job.kind, job.poll);
+    } else this.#primary.send(job, true);
     if (this.#unpolled && !this.#asked) {
       this.#asked = true;
-      this.#onPollRequest();
+      this.#onPollRequest!();
     }
     return number;
   }
@@ -85,39 +92,36 @@ export class Sequencer {
    */
   answered(msgId: number, failed: boolean): void {
     // It answers in order, so this is the first but for polls.
-    const step = this.#steps.find((it) => it.frame?.msgId === msgId);
+    const step = this.#steps.find((it) => it.job.frame?.msgId === msgId);
     if (step === undefined) return;
     step.state = failed ? "failed" : "done";
     this.#forward();
   }
 
-  /** Hands anything else to `replica`. */
-  request(replica: Replica, frame: Reframed, kind: number): void {
+  /** Has to be called before anything but a change is sent to a replica. */
+  beforeRead(): void {
     if (this.#unpolled) this.poll();
-    replica.send(frame, kind, false);
   }
 
   /** Passes the changes since the last poll on to views. */
   poll(): void {
     this.#unpolled = this.#asked = false;
-    this.#primary.poll();
+    if (this.#primary.isImmediate) this.#primary.pollNow();
+    else this.#primary.send(POLL, true);
     if (this.#others.length > 0) {
       // In its place in the order, behind changes that aren't answered yet.
-      this.#steps.push({ frame: undefined, kind: 0, state: "done" });
+      this.#steps.push({ job: POLL, state: "done" });
       this.#forward();
     }
   }
 
   #forward(): void {
-    const poll = this.#onPollRequest === undefined;
     while (this.#steps.length > 0 && this.#steps[0]!.state !== "open") {
-      const { frame, kind, state } = this.#steps.shift()!;
+      const { job, state } = this.#steps.shift()!;
       if (state === "failed") continue;
-      for (const replica of this.#others) {
-        // Without a msg_id: nobody waits for these answers.
-        if (frame === undefined) replica.poll();
-        else replica.send(frame.withMsgId(0), kind, poll);
-      }
+      // Without a msg_id: nobody waits for these answers.
+      const copy = { ...job, frame: job.frame?.withMsgId(0) };
+      for (const replica of this.#others) replica.send(copy, true);
     }
   }
 }

@@ -6,8 +6,17 @@ import { FakeEngine } from "../testing/fake_engine.ts";
 import { Replica, type ReplicaOwner } from "./replica.ts";
 import { Sequencer } from "./sequencer.ts";
 
-const change = (msgId: number) =>
-  simpleRequest(msgId, NO_BYTES, Kind.TABLE_UPDATE);
+const writer = {};
+
+const change = (msgId: number) => ({
+  frame: simpleRequest(msgId, NO_BYTES, Kind.TABLE_UPDATE),
+  kind: Kind.TABLE_UPDATE,
+  poll: true,
+  owner: writer,
+  stamp: msgId,
+  key: "",
+  predicted: 0,
+});
 const read = (msgId: number) => simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
 
 const nobody: ReplicaOwner = {
@@ -15,6 +24,7 @@ const nobody: ReplicaOwner = {
   failed: () => {},
   fault: () => {},
   fatal: () => {},
+  executed: () => {},
 };
 
 /** A sequencer over so many engines, which answer nothing by themselves. */
@@ -28,9 +38,10 @@ function sequence(count: number, onPollRequest?: () => void) {
 Deno.test("Sequencer.change() numbers changes and polls after each", () => {
   // Invariants 1 and 2
   const { sequencer, engine, replicas } = sequence(1);
-  assertEquals(sequencer.change(change(1), Kind.TABLE_UPDATE), 1);
-  sequencer.request(replicas[0]!, read(2), Kind.TABLE_SIZE);
-  assertEquals(sequencer.change(change(3), Kind.TABLE_UPDATE), 2);
+  assertEquals(sequencer.change(change(1)), 1);
+  sequencer.beforeRead();
+  replicas[0]!.sendNow(read(2), Kind.TABLE_SIZE, false);
+  assertEquals(sequencer.change(change(3)), 2);
   assertEquals(sequencer.changes, 2);
   assertEquals(engine.steps, ["table_update+", "table_size", "table_update+"]);
   assertEquals(engine.requests.map((it) => it.msgId), [1, 2, 3]);
@@ -46,15 +57,17 @@ Deno.test("Sequencer with onPollRequest leaves polling to the program", () => {
   let asked = 0;
   const { sequencer, engine, replicas } = sequence(1, () => asked++);
   for (const msgId of [1, 2, 3]) {
-    sequencer.change(change(msgId), Kind.TABLE_UPDATE);
+    sequencer.change(change(msgId));
   }
   assertEquals(asked, 1);
   assertEquals(engine.steps, ["table_update", "table_update", "table_update"]);
-  sequencer.request(replicas[0]!, read(4), Kind.TABLE_SIZE);
+  sequencer.beforeRead();
+  replicas[0]!.sendNow(read(4), Kind.TABLE_SIZE, false);
   assertEquals(engine.steps.slice(3), ["poll", "table_size"]);
-  sequencer.request(replicas[0]!, read(5), Kind.TABLE_SIZE);
+  sequencer.beforeRead();
+  replicas[0]!.sendNow(read(5), Kind.TABLE_SIZE, false);
   assertEquals(engine.steps.slice(5), ["table_size"]);
-  sequencer.change(change(6), Kind.TABLE_UPDATE);
+  sequencer.change(change(6));
   assertEquals(asked, 2);
 });
 
@@ -62,7 +75,7 @@ Deno.test("Sequencer.answered() hands a change on to the others", () => {
   // Invariants 1 and 6
   const { sequencer, engines: [primary, ...others] } = sequence(3);
   for (const msgId of [1, 2, 3]) {
-    sequencer.change(change(msgId), Kind.TABLE_UPDATE);
+    sequencer.change(change(msgId));
   }
   const polled = "table_update+";
   assertEquals(primary!.steps, [polled, polled, polled]); // it isn't waited for
@@ -83,9 +96,9 @@ Deno.test("Sequencer.answered() hands a change on to the others", () => {
 
 Deno.test("Sequencer.poll() has its place in the order of changes", () => {
   const { sequencer, engines: [primary, other] } = sequence(2, () => {});
-  sequencer.change(change(1), Kind.TABLE_UPDATE);
+  sequencer.change(change(1));
   sequencer.poll();
-  sequencer.change(change(2), Kind.TABLE_UPDATE);
+  sequencer.change(change(2));
   assertEquals(primary!.steps, ["table_update", "poll", "table_update"]);
   assertEquals(other!.steps, []);
   sequencer.answered(1, false);

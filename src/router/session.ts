@@ -37,6 +37,7 @@ import {
   makeViewRequest,
   portWithoutDelta,
   readMakeView,
+  shapeOf,
   subscribes,
   subscriptionId,
   withFromView,
@@ -103,10 +104,18 @@ export interface SessionHost {
   route(msgId: number): Route | undefined;
   /** Nobody waits for `msgId` any more. */
   unregister(msgId: number): void;
-  /** Hands a change to the sequencer. */
-  change(frame: Reframed, kind: number): void;
-  /** Hands anything else to `replica`. */
-  request(frame: Reframed, kind: number, replica: Replica): void;
+  /** Hands a change of `table` to the sequencer. */
+  change(frame: Reframed, kind: number, owner: object, table: string): void;
+  /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
+  request(
+    frame: Reframed,
+    kind: number,
+    replica: Replica,
+    owner: object,
+    shape: string,
+  ): void;
+  /** Where `owner` best makes a view of `shape`. */
+  placeView(owner: object, table: string, shape: string): Replica;
   /** The replica that has least to do. */
   leastBusy(): Replica;
   /** Whether a request to `replica` would see all changes it has to see. */
@@ -130,7 +139,7 @@ export interface SessionHost {
   /** A frame came for nobody. */
   countDropped(): void;
   /** A view began (1) or ended (-1). */
-  countViews(difference: 1 | -1): void;
+  countViews(replica: Replica, difference: 1 | -1): void;
 }
 
 /**
@@ -331,6 +340,8 @@ export class Session implements RouteOwner {
       kind,
       // The primary sees everything.
       this.#router.sees(replica, this.#changes) ? replica : this.#primary,
+      this,
+      "",
     );
   }
 
@@ -406,7 +417,12 @@ export class Session implements RouteOwner {
       const { bodyStart, bodyEnd } = header;
       change = new Reframed(msgId, table, frame, bodyStart, bodyEnd);
     }
-    this.#router.change(change, kind);
+    this.#router.change(
+      change,
+      kind,
+      this,
+      this.#isSeveral ? entityOf(frame, header) : "",
+    );
   }
 
   #makeView(frame: Uint8Array): void {
@@ -421,12 +437,14 @@ export class Session implements RouteOwner {
         `Cannot make view "${viewId}": this session has one of that name`,
       );
     }
-    const replica = this.#router.leastBusy();
-    if (!this.#router.sees(replica, this.#changes)) return this.#hold(frame);
     const tableName = entityOf(frame, header);
-    const view = this.#router.viewNames.next(viewId, tableName, replica);
+    const shape = this.#isSeveral ? `${tableName} ${shapeOf(config)}` : "";
+    const replica = this.#router.placeView(this, tableName, shape);
+    if (!this.#router.sees(replica, this.#changes)) return this.#hold(frame);
+    const names = this.#router.viewNames;
+    const view = names.next(viewId, tableName, shape, replica);
     this.#views.set(viewId, view);
-    this.#router.countViews(1);
+    this.#router.countViews(replica, 1);
     this.#router.tables.addView(tableName);
     const msgId = this.#register(table, {
       view,
@@ -456,6 +474,8 @@ export class Session implements RouteOwner {
       makeViewRequest(msgId, table, view.id, config),
       Kind.TABLE_MAKE_VIEW,
       replica,
+      this,
+      shape,
     );
   }
 
@@ -496,6 +516,8 @@ export class Session implements RouteOwner {
       new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
       kind,
       view.replica,
+      this,
+      view.shape,
     );
   }
 
@@ -557,6 +579,8 @@ export class Session implements RouteOwner {
       new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
       Kind.VIEW_GET_MIN_MAX,
       view.replica,
+      this,
+      view.shape,
     );
   }
 
@@ -572,6 +596,8 @@ export class Session implements RouteOwner {
       new Reframed(msgId, view?.entity ?? entity, frame, bodyStart, bodyEnd),
       kind,
       view?.replica ?? this.#primary,
+      this,
+      view?.shape ?? "",
     );
   }
 
@@ -605,6 +631,8 @@ export class Session implements RouteOwner {
       simpleRequest(msgId, view?.entity ?? entity, kind, last),
       kind,
       view?.replica ?? this.#primary,
+      this,
+      view?.shape ?? "",
     );
   }
 
@@ -625,7 +653,7 @@ export class Session implements RouteOwner {
   #viewGone(view: View): void {
     for (const id of view.subscriptions) this.#router.unregister(id);
     view.subscriptions.clear();
-    this.#router.countViews(-1);
+    this.#router.countViews(view.replica, -1);
     const waiting = this.#router.tables.viewGone(view.table);
     if (waiting.length > 0) this.#router.deleteTable(view.table, waiting);
   }
@@ -680,6 +708,8 @@ export class Session implements RouteOwner {
       simpleRequest(msgId, entity, kind, value),
       kind,
       replica,
+      this,
+      "",
     );
   }
 

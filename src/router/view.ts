@@ -21,6 +21,8 @@ export interface View {
   readonly clientId: string;
   /** Its table. */
   readonly table: string;
+  /** What it is alike in time: see {@linkcode Predictor}. */
+  readonly shape: string;
   /** The engine that it lives on. */
   readonly replica: Replica;
   /** The engine's `msg_id`s of the subscriptions on it. */
@@ -39,7 +41,12 @@ export class ViewNames {
   #last = 0;
 
   /** A new view of `table` on `replica`, which its session calls `clientId`. */
-  next(clientId: string, table: string, replica: Replica): View {
+  next(
+    clientId: string,
+    table: string,
+    shape: string,
+    replica: Replica,
+  ): View {
     const number = (++this.#last).toString(36).padStart(15, "0");
     const id = `${this.#prefix}-${number}`;
     return {
@@ -47,6 +54,7 @@ export class ViewNames {
       entity: utf8(id),
       clientId,
       table,
+      shape,
       replica,
       subscriptions: new Set(),
       types: undefined,

@@ -33,6 +33,21 @@ export interface ServerOptions {
   /** Runs the engine somewhere else; by default it runs on this thread. */
   readonly executor?: Executor;
   /**
+   * Milliseconds in the engine up to which a request counts as short. What a
+   * request takes is learnt from those before it. `0` makes all long,
+   * `Infinity` none.
+   *
+   * @default {25}
+   */
+  readonly shortRequest?: number;
+  /**
+   * Whether the first of three engines or more takes only short requests, and
+   * views that are quickly made, so that these never wait for a long one.
+   *
+   * @default {true}
+   */
+  readonly fastLane?: boolean;
+  /**
    * Takes over polling, which passes changes on to the subscribers of views.
    * By default the server polls after each change. With this callback it
    * doesn't: it calls it once when there is something to poll for, and the
@@ -59,7 +74,8 @@ export interface ServerStats extends RouterStats {
 }
 
 const NOTHING: RouterStats = {
-  replicas: 0,
+  replicas: [],
+  predictions: [],
   sessions: 0,
   views: 0,
   subscriptions: 0,
@@ -107,9 +123,11 @@ export class Server implements AsyncDisposable {
    * Starts the engine.
    *
    * @throws {TypeError} If an option has the wrong type.
+   * @throws {RangeError} If `shortRequest` is negative.
    */
   constructor(options: ServerOptions = {}) {
     const { engine = DEFAULT_ENGINE, executor, onPollRequest } = options;
+    const { shortRequest = 25, fastLane = true } = options;
     if (typeof engine !== "string") {
       throw new TypeError(
         `Cannot create server: "engine" must be a module specifier, received ` +
@@ -122,11 +140,19 @@ export class Server implements AsyncDisposable {
           typeof executor,
       );
     }
+    if (!(shortRequest >= 0)) {
+      throw new RangeError(
+        `Cannot create server: "shortRequest" must be >= 0, received ` +
+          shortRequest,
+      );
+    }
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
     this.#opening = startAll(executor ?? INLINE, engine).then((engines) =>
       this.#router = new Router(engines, {
         onError: this.#onError,
+        shortRequest,
+        fastLane,
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       })
     );

@@ -48,6 +48,8 @@ export class FakeEngine implements Engine {
   closes = 0;
   readonly #options: FakeEngineOptions;
   readonly #waiting: Array<() => void> = [];
+  /** It is sent everything at once, and says when it has executed it. */
+  readonly isImmediate = true;
   #listener: EngineListener | undefined;
   #telling = false;
 

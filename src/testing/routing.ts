@@ -97,6 +97,8 @@ export function routing(options: RoutingOptions = {}): Routing {
     onError: (error: Error, { stage }: { stage: ErrorStage }) =>
       errors.push(`${stage}: ${error.message}`),
     onPollRequest,
+    shortRequest: 25,
+    fastLane: true,
   });
   return {
     engine,

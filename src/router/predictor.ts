@@ -1,0 +1,72 @@
+/**
+ * How long requests will take.
+ *
+ * @module
+ */
+
+/** Predictions that are remembered; the least recently learnt go first. */
+const MOST = 2_000;
+
+/** How much the last time counts. */
+const WEIGHT = 0.3;
+
+/** Microseconds for what is known nothing of. */
+const UNKNOWN = 100;
+
+/**
+ * Learns from measured times. A request is predicted to take what the same
+ * kind of request on the same table with the same shape of config took before.
+ *
+ * The first view of a shape is a guess: reading a table's rows into a view
+ * takes about as long as reading them into the table took.
+ */
+export class Predictor {
+  readonly #times = new Map<string, number>();
+  /** The most microseconds that went into one change of each table. */
+  readonly #tables = new Map<string, number>();
+
+  /** Microseconds that a request of `key` will take. */
+  predict(key: string): number | undefined {
+    return this.#times.get(key);
+  }
+
+  /** The same, or what making a view of `table` may take. */
+  predictView(key: string, table: string): number {
+    return this.#times.get(key) ?? this.#tables.get(table) ?? UNKNOWN;
+  }
+
+  /** A request of `key` took so long. */
+  learn(key: string, micros: number): void {
+    const before = this.#times.get(key);
+    this.#times.delete(key);
+    this.#times.set(
+      key,
+      before === undefined ? micros : before + WEIGHT * (micros - before),
+    );
+    if (this.#times.size > MOST) {
+      this.#times.delete(this.#times.keys().next().value!);
+    }
+  }
+
+  /** Rows were read into a table, in so long. */
+  learnTable(table: string, micros: number): void {
+    const before = this.#tables.get(table) ?? 0;
+    this.#tables.delete(table);
+    this.#tables.set(table, Math.max(before, micros));
+    if (this.#tables.size > MOST) {
+      this.#tables.delete(this.#tables.keys().next().value!);
+    }
+  }
+
+  /** What is known, longest first. */
+  entries(most: number): { readonly key: string; readonly micros: number }[] {
+    return [...this.#times]
+      .map(([key, micros]) => ({
+        // A shape is bytes; what is text in it is what a person looks for.
+        key: key.replaceAll(/[^\x20-\x7e]+/g, " ").slice(0, 200),
+        micros: Math.round(micros),
+      }))
+      .sort((a, b) => b.micros - a.micros)
+      .slice(0, most);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Who is next, in front of an engine.
+ *
+ * @module
+ */
+
+/** A request that waits for an engine. */
+export interface Waiting {
+  /**
+   * Whose it is. Requests of one owner are taken in order; owners take turns.
+   */
+  readonly owner: object;
+  /** When it was made: a change never overtakes its owner's earlier requests. */
+  readonly stamp: number;
+}
+
+interface Read<T> {
+  readonly item: T;
+  /** It comes after so many changes: those that were there before it. */
+  readonly after: number;
+}
+
+/** What one owner waits for. */
+interface Lane<T> {
+  readonly owner: object;
+  readonly reads: Read<T>[];
+}
+
+/**
+ * A queue in front of an engine in which sessions take turns, so that one with
+ * a thousand requests delays another's by no more than what is under way.
+ *
+ * - Changes are taken in order (Invariant 1), in turn with everything else.
+ * - A read is taken after every change that was there before it (Invariant 2).
+ * - An owner's requests are taken in order, its changes among them.
+ */
+export class Turns<T extends Waiting> {
+  readonly #changes: T[] = [];
+  /** Changes that were added and taken so far. */
+  #added = 0;
+  #taken = 0;
+  readonly #lanes = new Map<object, Lane<T>>();
+  /** Lanes that aren't empty, in the order of their turns. */
+  readonly #ring: Lane<T>[] = [];
+  /** Whether the next turn is a change's. */
+  #changeIsNext = false;
+  #size = 0;
+
+  /** How many wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds a change. */
+  addChange(change: T): void {
+    this.#size++;
+    this.#added++;
+    this.#changes.push(change);
+  }
+
+  /** Adds anything else. */
+  add(item: T): void {
+    this.#size++;
+    let lane = this.#lanes.get(item.owner);
+    if (lane === undefined) {
+      lane = { owner: item.owner, reads: [] };
+      this.#lanes.set(item.owner, lane);
+      this.#ring.push(lane);
+    }
+    lane.reads.push({ item, after: this.#added });
+  }
+
+  /** Takes the next one. */
+  next(): T | undefined {
+    if (this.#size === 0) return undefined;
+    this.#size--;
+    const lane = this.#ring[0];
+    const change = this.#changes[0];
+    if (change !== undefined && (this.#changeIsNext || lane === undefined)) {
+      return this.#takeChange(change);
+    }
+    if (lane!.reads[0]!.after > this.#taken) return this.#takeChange(change!);
+    this.#changeIsNext = true;
+    return this.#takeRead(lane!);
+  }
+
+  #takeChange(change: T): T {
+    const lane = this.#lanes.get(change.owner);
+    if (lane !== undefined && lane.reads[0]!.item.stamp < change.stamp) {
+      return this.#takeRead(lane);
+    }
+    this.#changeIsNext = false;
+    this.#taken++;
+    this.#changes.shift();
+    return change;
+  }
+
+  /** Takes the first of `lane`, whose next turn is after all others'. */
+  #takeRead(lane: Lane<T>): T {
+    const { item } = lane.reads.shift()!;
+    this.#ring.splice(this.#ring.indexOf(lane), 1);
+    if (lane.reads.length > 0) this.#ring.push(lane);
+    else this.#lanes.delete(lane.owner);
+    return item;
+  }
+}
