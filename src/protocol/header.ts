@@ -32,6 +32,8 @@ export interface Header {
   contentStart: number;
   /** Byte after the field. */
   bodyEnd: number;
+  /** How many bytes the frame has. */
+  end: number;
 }
 
 /** A header to read into. */
@@ -44,6 +46,7 @@ export function newHeader(): Header {
     bodyStart: 0,
     contentStart: 0,
     bodyEnd: 0,
+    end: 0,
   };
 }
 
@@ -91,7 +94,7 @@ export function readHeader(
     header.contentStart =
     header.bodyEnd =
       0;
-  const end = frame.length;
+  const end = header.end = frame.length;
   let at = 0;
   while (at < end) {
     const tagAt = at;

@@ -128,6 +128,7 @@ Deno.test("readHeader() finds the parts of a frame", () => {
     bodyStart: 8,
     contentStart: 11,
     bodyEnd: 13,
+    end: 13,
   });
 });
 
@@ -142,6 +143,7 @@ Deno.test("readHeader() takes a missing msg_id or entity_id for empty", () => {
     bodyStart: 0,
     contentStart: 2,
     bodyEnd: 2,
+    end: 2,
   });
 });
 

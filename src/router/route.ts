@@ -24,6 +24,8 @@ export interface RouteOwner {
   ): void;
   /** Takes what the engine pushes for a subscription. The frame is lent. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void;
+  /** A request of so many bytes won't be heard of any more. */
+  done(size: number): void;
   /** One of its changes was answered. */
   changeAnswered(): void;
 }
@@ -41,6 +43,8 @@ export interface Route {
   readonly kind: number;
   /** The client's `entity_id`, in bytes. */
   readonly entity: Uint8Array;
+  /** Bytes of the request. */
+  readonly size: number;
   /** Whether frames come until it ends, rather than one. */
   readonly subscription: boolean;
   /** The view it is about. */

@@ -29,6 +29,7 @@ import {
   Session,
   type SessionEnd,
   type SessionHost,
+  type SessionLimits,
   type SessionOptions,
 } from "./session.ts";
 import { Tables } from "./tables.ts";
@@ -41,6 +42,10 @@ export interface RouterOptions {
   readonly onError: OnError;
   /** Set if the program polls itself: called when there is something to poll for. */
   readonly onPollRequest?: (() => void) | undefined;
+  /** Requests that a session may have in flight. */
+  readonly maxInFlight: number;
+  /** Bytes of requests that a session may have in flight. */
+  readonly maxInFlightSize: number;
   /** Milliseconds up to which a request is short. */
   readonly shortRequest: number;
   /** Whether the first of three engines or more takes only short requests. */
@@ -124,6 +129,7 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly #holding = new Set<Session>();
   readonly #polledByProgram: boolean;
   readonly #isSeveral: boolean;
+  readonly #limits: SessionLimits;
   readonly #predictor = new Predictor();
   readonly #shortMicros: number;
   readonly #fastLane: boolean;
@@ -151,6 +157,8 @@ export class Router implements ReplicaOwner, SessionHost {
     this.#fastLane = options.fastLane;
     this.#polledByProgram = options.onPollRequest !== undefined;
     this.#onError = options.onError;
+    const { maxInFlight, maxInFlightSize } = options;
+    this.#limits = { maxInFlight, maxInFlightSize };
     this.#sequencer = new Sequencer(this.replicas, options.onPollRequest);
   }
 
@@ -166,7 +174,7 @@ export class Router implements ReplicaOwner, SessionHost {
    */
   openSession(options: SessionOptions): Session {
     if (this.#lost !== undefined) throw this.#lost;
-    const session = new Session(this, options, this.#onError);
+    const session = new Session(this, options, this.#limits, this.#onError);
     this.#sessions.add(session);
     return session;
   }
@@ -341,6 +349,7 @@ export class Router implements ReplicaOwner, SessionHost {
       msgId: 0,
       kind: Kind.TABLE_DELETE,
       entity: NO_BYTES,
+      size: 0,
       subscription: false,
       view: undefined,
       take: (answer) => {
@@ -504,7 +513,10 @@ export class Router implements ReplicaOwner, SessionHost {
       return;
     }
     // Invariant 3: an answer is taken once.
-    if (!route.subscription) this.#routes.delete(msgId);
+    if (!route.subscription) {
+      this.#routes.delete(msgId);
+      route.session?.done(route.size);
+    }
     const header = this.#header;
     if (route.take !== undefined) route.take(frame, header);
     else if (route.session === undefined) return;

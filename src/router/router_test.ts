@@ -327,6 +327,8 @@ Deno.test("Router.close() rejects if the engine can't be closed", async () => {
   };
   const router = new Router([engine], {
     onError: () => {},
+    maxInFlight: 1000,
+    maxInFlightSize: 1e9,
     shortRequest: 25,
     fastLane: true,
   });

@@ -88,6 +88,14 @@ export interface SessionOptions {
   readonly onEnd?: ((reason: SessionEnd) => void) | undefined;
 }
 
+/** What a session may have in flight: asked and not answered. */
+export interface SessionLimits {
+  /** Requests. */
+  readonly maxInFlight: number;
+  /** Bytes of requests. */
+  readonly maxInFlightSize: number;
+}
+
 /** What a session needs of the router that opened it. */
 export interface SessionHost {
   /** The line of the engine. */
@@ -155,7 +163,10 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class Session implements RouteOwner {
   readonly #router: SessionHost;
   readonly #options: SessionOptions;
+  readonly #limits: SessionLimits;
   readonly #onError: OnError;
+  #inFlight = 0;
+  #inFlightSize = 0;
   /** Whether client and engine are of different lines. */
   readonly #translates: boolean;
   /** Invariant 9: a view can be named only here. By the client's name for it. */
@@ -170,8 +181,14 @@ export class Session implements RouteOwner {
   #stopped = false;
 
   /** Made by {@linkcode Router.openSession}. */
-  constructor(router: SessionHost, options: SessionOptions, onError: OnError) {
+  constructor(
+    router: SessionHost,
+    options: SessionOptions,
+    limits: SessionLimits,
+    onError: OnError,
+  ) {
     this.#router = router;
+    this.#limits = limits;
     this.#options = options;
     this.#onError = onError;
     this.#translates = (options.line ?? router.line) !== router.line;
@@ -191,8 +208,33 @@ export class Session implements RouteOwner {
   handleRequest(frame: Uint8Array): void {
     if (this.#closed || this.#stopped) return;
     this.#router.countRequest();
-    if (this.#held.length > 0) this.#held.push(frame);
+    if (this.#inFlight > 0 && this.#isTooMuch(frame)) return;
+    if (this.#held.length > 0) this.#keep(frame);
     else this.#handle(frame);
+  }
+
+  /** Refuses `frame` if there is too much in flight (Invariant 8). */
+  #isTooMuch(frame: Uint8Array): boolean {
+    const { maxInFlight, maxInFlightSize } = this.#limits;
+    if (
+      this.#inFlight < maxInFlight &&
+      this.#inFlightSize + frame.length <= maxInFlightSize
+    ) return false;
+    readHeader(frame, header);
+    this.#refuse(
+      frame,
+      `Cannot take request: ${this.#inFlight} requests of ` +
+        `${this.#inFlightSize} bytes are in flight, at most ${maxInFlight} of ` +
+        `${maxInFlightSize} bytes may be; wait for their answers`,
+    );
+    return true;
+  }
+
+  /** Holds `frame`, which is in flight from here on. */
+  #keep(frame: Uint8Array): void {
+    this.#held.push(frame);
+    this.#inFlight++;
+    this.#inFlightSize += frame.length;
   }
 
   #handle(frame: Uint8Array): void {
@@ -240,6 +282,12 @@ export class Session implements RouteOwner {
     this.#send(frame, "answer");
   }
 
+  /** A request won't be heard of any more. */
+  done(size: number): void {
+    this.#inFlight--;
+    this.#inFlightSize -= size;
+  }
+
   /** One of its changes was answered. */
   changeAnswered(): void {
     this.#changes--;
@@ -250,7 +298,9 @@ export class Session implements RouteOwner {
     const held = this.#held;
     this.#held = [];
     while (held.length > 0 && this.#held.length === 0) {
-      this.#handle(held.shift()!);
+      const frame = held.shift()!;
+      this.done(frame.length);
+      this.#handle(frame);
     }
     this.#held.push(...held);
   }
@@ -662,8 +712,14 @@ export class Session implements RouteOwner {
 
   /** Reserves a `msg_id` for the request whose header was read last. */
   #register(entity: Uint8Array, more?: Partial<Route>): number {
+    const isRequest = more?.subscription !== true;
+    if (isRequest) {
+      this.#inFlight++;
+      this.#inFlightSize += header.end;
+    }
     return this.#router.register({
       session: this,
+      size: isRequest ? header.end : 0,
       msgId: header.msgId,
       kind: header.kind,
       entity,
@@ -683,7 +739,7 @@ export class Session implements RouteOwner {
 
   /** `frame` and what follows it wait until more changes are answered. */
   #hold(frame: Uint8Array): void {
-    this.#held.push(frame);
+    this.#keep(frame);
     this.#router.hold(this);
   }
 
@@ -700,6 +756,7 @@ export class Session implements RouteOwner {
       msgId: 0,
       kind,
       entity: NO_BYTES,
+      size: 0,
       subscription: false,
       view: undefined,
       take,

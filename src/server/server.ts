@@ -33,6 +33,21 @@ export interface ServerOptions {
   /** Runs the engine somewhere else; by default it runs on this thread. */
   readonly executor?: Executor;
   /**
+   * Requests that one session may have in flight, asked and not answered,
+   * before the next is refused with a `server_error`. `0` takes one at a time,
+   * `Infinity` any number.
+   *
+   * @default {10000}
+   */
+  readonly maxInFlight?: number;
+  /**
+   * Bytes of requests that one session may have in flight. A request that
+   * finds nothing in flight is taken whatever its size.
+   *
+   * @default {268435456}
+   */
+  readonly maxInFlightSize?: number;
+  /**
    * Milliseconds in the engine up to which a request counts as short. What a
    * request takes is learnt from those before it. `0` makes all long,
    * `Infinity` none.
@@ -123,7 +138,7 @@ export class Server implements AsyncDisposable {
    * Starts the engine.
    *
    * @throws {TypeError} If an option has the wrong type.
-   * @throws {RangeError} If `shortRequest` is negative.
+   * @throws {RangeError} If a number is negative.
    */
   constructor(options: ServerOptions = {}) {
     const { engine = DEFAULT_ENGINE, executor, onPollRequest } = options;
@@ -140,18 +155,21 @@ export class Server implements AsyncDisposable {
           typeof executor,
       );
     }
-    if (!(shortRequest >= 0)) {
-      throw new RangeError(
-        `Cannot create server: "shortRequest" must be >= 0, received ` +
-          shortRequest,
-      );
+    const { maxInFlight = 10_000, maxInFlightSize = 1 << 28 } = options;
+    const numbers = { maxInFlight, maxInFlightSize, shortRequest };
+    for (const [name, value] of Object.entries(numbers)) {
+      if (!(value >= 0)) {
+        throw new RangeError(
+          `Cannot create server: "${name}" must be >= 0, received ${value}`,
+        );
+      }
     }
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
     this.#opening = startAll(executor ?? INLINE, engine).then((engines) =>
       this.#router = new Router(engines, {
         onError: this.#onError,
-        shortRequest,
+        ...numbers,
         fastLane,
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       })

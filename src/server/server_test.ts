@@ -11,6 +11,7 @@ import {
 import { PerspectiveServer } from "@finos/perspective";
 import { LocalEngine } from "../engine/local_engine.ts";
 import { loadPackage } from "../engine/package.ts";
+import { WorkerPool } from "../engine/worker_pool.ts";
 import { EngineLoadError } from "../errors.ts";
 import { ENGINES } from "../testing/engines.ts";
 import {
@@ -299,4 +300,74 @@ Deno.test("A local client can end before its server", async () => {
   // And a client is no promise, however it is waited for.
   const other = await server.newLocalClient();
   assertEquals(await other.get_hosted_table_names(), ["t"]);
+});
+
+// Invariant 8
+Deno.test("Server refuses what a session has too much of in flight", async () => {
+  for (
+    const limits of [{ maxInFlight: 3 }, { maxInFlightSize: 40 }]
+  ) {
+    await using executor = new WorkerPool({ size: 1 });
+    await using server = new Server({ executor, ...limits });
+    await server.ready;
+    const { session, frames, answered } = collect(server, 5);
+    const other = collect(server);
+    for (let msgId = 1; msgId <= 5; msgId++) {
+      session.handleRequest(frame(msgId, "nothing", 8));
+    }
+    other.session.handleRequest(frame(1, "nothing", 8));
+    await Promise.all([answered, other.answered]);
+    const refused = frames.map((it) => [parts(it).msgId, errorOf(it).message])
+      .filter(([, message]) => String(message).startsWith("Cannot take"));
+    assertEquals(refused.map(([msgId]) => msgId), [4, 5]);
+    assertMatch(
+      String(refused[0]![1]),
+      /3 requests of \d+ bytes are in flight/,
+    );
+    // Once these are answered, there is room again.
+    const again = collect(server);
+    session.handleRequest(frame(6, "nothing", 8));
+    again.session.handleRequest(frame(6, "nothing", 8));
+    await again.answered;
+    assertEquals(frames.length, 6);
+    assertEquals(
+      errorOf(other.frames[0]!).message,
+      errorOf(frames.at(-1)!).message,
+    );
+  }
+});
+
+Deno.test("WorkerPool checks its size", async () => {
+  for (const size of [0, 1.5, -1, 65, NaN]) {
+    assertThrows(() => new WorkerPool({ size }), RangeError, '"size"');
+  }
+  const pool = new WorkerPool();
+  assert(pool.size >= 2 && pool.size <= 5);
+  await pool.close();
+  await assertRejects(() => pool.start({ engine: ENGINES["3"] }));
+});
+
+Deno.test("Server starts all engines of a pool, or none", async () => {
+  let starts = 0;
+  const closed: number[] = [];
+  await using server = new Server({
+    executor: {
+      size: 3,
+      start: async ({ engine }) => {
+        const start = ++starts;
+        if (start === 2) throw new Error("no room");
+        const { newServer, line } = await loadPackage(engine);
+        const local = new LocalEngine(newServer(), line);
+        const close = local.close.bind(local);
+        local.close = () => {
+          closed.push(start);
+          close();
+        };
+        return local;
+      },
+    },
+    onError: () => {},
+  });
+  await assertRejects(() => server.ready, Error, "no room");
+  assertEquals(closed, [1, 3]);
 });

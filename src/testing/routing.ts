@@ -97,6 +97,8 @@ export function routing(options: RoutingOptions = {}): Routing {
     onError: (error: Error, { stage }: { stage: ErrorStage }) =>
       errors.push(`${stage}: ${error.message}`),
     onPollRequest,
+    maxInFlight: 1000,
+    maxInFlightSize: 1e9,
     shortRequest: 25,
     fastLane: true,
   });
