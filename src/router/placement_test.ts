@@ -1,0 +1,189 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Engine, EngineListener } from "../engine/engine.ts";
+import type { Reframed } from "../protocol/frame.ts";
+import { Kind, type Line } from "../protocol/kinds.ts";
+import { frame, parts } from "../testing/frames.ts";
+import { Router, type RouterOptions } from "./router.ts";
+import type { Session } from "./session.ts";
+
+/** An engine that answers everything, when it is told to, and takes as long as it is told. */
+class TimedEngine implements Engine {
+  readonly line: Line = "3";
+  /** What it was sent and hasn't executed: kinds. */
+  readonly waiting: { frame: Uint8Array; kind: number }[] = [];
+  /** Kinds that it has executed. */
+  readonly done: number[] = [];
+  #listener: EngineListener | undefined;
+
+  listen(listener: EngineListener): void {
+    this.#listener = listener;
+  }
+
+  send(request: Reframed, kind: number): void {
+    this.waiting.push({ frame: request.toBytes(), kind });
+  }
+
+  poll(): void {}
+  close(): void {}
+
+  /** Executes one request, in so many microseconds. */
+  step(micros: number): void {
+    const { frame: request, kind } = this.waiting.shift()!;
+    this.done.push(kind);
+    const { msgId, entity } = parts(request);
+    if (kind !== Kind.VIEW_ON_UPDATE) {
+      this.#listener!.frame(frame(msgId, entity, kind));
+    }
+    this.#listener!.executed(micros);
+  }
+
+  /** Executes all there is, views in `viewMicros`, the rest in 50 µs. */
+  run(viewMicros = 50): void {
+    while (this.waiting.length > 0) {
+      const isView = this.waiting[0]!.kind === Kind.TABLE_MAKE_VIEW;
+      this.step(isView ? viewMicros : 50);
+    }
+  }
+}
+
+/** A router over so many timed engines. */
+function timed(count: number, options: Partial<RouterOptions> = {}) {
+  const engines = Array.from({ length: count }, () => new TimedEngine());
+  const router = new Router(engines, {
+    onError: (error) => {
+      throw error;
+    },
+    maxInFlight: Infinity,
+    maxInFlightSize: Infinity,
+    shortRequest: 25,
+    fastLane: true,
+    ...options,
+  });
+  const open = () => {
+    const frames: Uint8Array[] = [];
+    const session = router.openSession({
+      send: (bytes) => void frames.push(bytes),
+    });
+    return { session, frames };
+  };
+  const run = (viewMicros?: number) => {
+    for (let before = -1; before !== total();) {
+      before = total();
+      for (const engine of engines) engine.run(viewMicros);
+    }
+  };
+  const total = () => engines.reduce((sum, it) => sum + it.done.length, 0);
+  /** Where the next view of `session` goes. */
+  let views = 0;
+  const place = (session: Session, config: string): number => {
+    const before = router.stats().replicas.map((it) => it.views);
+    const id = `view ${++views}`;
+    session.handleRequest(
+      frame(views, "t", Kind.TABLE_MAKE_VIEW, (writer) => {
+        writer.tag(1, 2).string(id).tag(2, 2).fork();
+        writer.tag(1, 2).string(config);
+        writer.join();
+      }),
+    );
+    const after = router.stats().replicas.map((it) => it.views);
+    return after.findIndex((it, i) => it > before[i]!);
+  };
+  return { engines, router, open, run, place };
+}
+
+Deno.test("Router.placeView() keeps long requests off the fast lane", () => {
+  const { open, run, place } = timed(3);
+  const { session } = open();
+  // Nothing is known: it may go anywhere, and is learnt from.
+  place(session, "heavy");
+  run(400_000);
+  for (let i = 0; i < 6; i++) {
+    assert(place(session, "heavy") > 0, "the lane is for short requests");
+  }
+  // While these are under way, what is short goes to the lane.
+  place(session, "light");
+  run(400);
+  assertEquals(place(open().session, "light") >= 0, true);
+  for (let i = 0; i < 2; i++) place(session, "heavy");
+  assertEquals(place(open().session, "light"), 0);
+});
+
+Deno.test("Router.placeView() uses every engine without a fast lane", () => {
+  for (const [count, fastLane] of [[2, true], [3, false]] as const) {
+    const { open, run, place } = timed(count, { fastLane });
+    const { session } = open();
+    place(session, "heavy");
+    run(400_000);
+    const places = new Set<number>();
+    for (let i = 0; i < 2 * count; i++) places.add(place(session, "heavy"));
+    assertEquals(places.size, count);
+  }
+});
+
+Deno.test("Router.placeView() keeps long requests away from readers", () => {
+  const { open, run, place, router } = timed(3);
+  const heavy = open().session;
+  place(heavy, "heavy");
+  run(400_000);
+  // A reader whose view was long to make, so that it isn't on the lane.
+  const reader = open().session;
+  const home = place(reader, "heavy");
+  run(400_000);
+  assert(home > 0);
+  const view = "view 2";
+  const read = () => {
+    reader.handleRequest(frame(99, view, Kind.VIEW_DIMENSIONS));
+    run();
+  };
+  read();
+  for (let i = 0; i < 4; i++) {
+    assertEquals(place(heavy, "heavy"), 3 - home, "nobody reads there");
+    run(400_000);
+    read();
+  }
+  assertEquals(router.stats().predictions[0]!.key.includes("heavy"), true);
+});
+
+Deno.test("Replica hands an engine little ahead of time", () => {
+  const { engines: [engine], open, run } = timed(1);
+  const [greedy, modest] = [open(), open()];
+  for (let i = 1; i <= 1000; i++) {
+    greedy.session.handleRequest(frame(i, "t", Kind.TABLE_SIZE));
+  }
+  modest.session.handleRequest(frame(1, "t", Kind.TABLE_SCHEMA));
+  assert(engine!.waiting.length < 100);
+  while (modest.frames.length === 0) engine!.step(50);
+  assert(greedy.frames.length < 100, "it has waited for a thousand");
+  run();
+  assertEquals(greedy.frames.length, 1000);
+});
+
+// Invariant 2
+Deno.test("Session waits for its own changes where they have not been made", () => {
+  const { engines, open, run, place } = timed(2);
+  const { session, frames } = open();
+  const writer = open();
+  const home = [place(session, "a"), place(session, "b")].indexOf(1);
+  run();
+  frames.length = 0;
+  const view = `view ${home + 1}`;
+  session.handleRequest(frame(10, "t", Kind.TABLE_UPDATE));
+  session.handleRequest(frame(11, view, Kind.VIEW_DIMENSIONS));
+  session.handleRequest(frame(12, "t", Kind.TABLE_SIZE));
+  // Another session's change isn't waited for.
+  writer.session.handleRequest(frame(13, "t", Kind.TABLE_UPDATE));
+  assertEquals(engines[1]!.waiting, []);
+  engines[0]!.step(50);
+  // Now it has been answered, and the read comes behind it.
+  assertEquals(
+    engines[1]!.waiting.map((it) => it.kind),
+    [
+      Kind.TABLE_UPDATE,
+      Kind.VIEW_DIMENSIONS,
+      Kind.TABLE_SIZE,
+    ].slice(0, engines[1]!.waiting.length),
+  );
+  assert(engines[1]!.waiting.length >= 2);
+  run();
+  assertEquals(frames.map((it) => parts(it).msgId).toSorted(), [10, 11, 12]);
+});
