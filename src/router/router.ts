@@ -98,6 +98,9 @@ const LAST_ID = 0xffff_ffff;
 /** Microseconds for requests that nothing is known of. */
 const UNKNOWN = 100;
 
+/** With less than so many microseconds of work an engine is as good as idle. */
+const NEARLY_IDLE = 1_000;
+
 /** So many requests ago is lately. */
 const LATELY = 500;
 
@@ -290,11 +293,16 @@ export class Router implements ReplicaOwner, SessionHost {
     replica.send({ ...job, ...this.#predict(kind, shape) }, false);
   }
 
-  /** The replica that has least to do, and of these the last. */
+  /**
+   * The first replica that has next to nothing to do, or else the one that has
+   * least. Small requests that go to one engine share messages and one core;
+   * spread over all, each would wake up another.
+   */
   leastBusy(): Replica {
     let least = this.replicas[0]!;
     for (const replica of this.replicas) {
-      if (replica.predicted <= least.predicted) least = replica;
+      if (replica.predicted < NEARLY_IDLE) return replica;
+      if (replica.predicted < least.predicted) least = replica;
     }
     return least;
   }
