@@ -381,6 +381,28 @@ chapter(
   },
 );
 
+// Above 64 KiB a change is read by all engines from one place.
+chapter("large changes are made", async (the) => {
+  const rows = Array.from({ length: 5_000 }, (_, i) => `${i},row number ${i}`);
+  const csv = (from: number, to: number) =>
+    ["id,text", ...rows.slice(from, to)].join("\n");
+  const table = await the.client.table(csv(0, 3_000), {
+    name: "large",
+    index: "id",
+  });
+  await table.update(csv(2_500, 5_000));
+  // On as many engines as there are.
+  const views = [];
+  for (let i = 0; i < 4; i++) views.push(await table.view());
+  for (const view of views) {
+    assertEquals(await view.num_rows(), 5_000);
+    const [row] = await view.to_json({ start_row: 4_321, end_row: 4_322 });
+    assertEquals(row, { id: 4_321, text: "row number 4321" });
+    await view.delete();
+  }
+  await table.delete();
+});
+
 chapter("ports tell updates apart", async (the) => {
   const table = await the.client.open_table("cities");
   const view = await table.view();

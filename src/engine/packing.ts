@@ -13,7 +13,8 @@
  * @module
  */
 
-import type { Reframed } from "../protocol/frame.ts";
+import { Reframed } from "../protocol/frame.ts";
+import { newHeader, readHeader } from "../protocol/header.ts";
 
 /** A request that waits to be packed. */
 export interface PackedRequest {
@@ -45,44 +46,83 @@ export type EntryType = typeof Entry[keyof typeof Entry];
 const REQUEST_HEAD = 6;
 const ANSWER_HEAD = 5;
 const POLL = 1;
+const SHARED = 2;
 
 /** A request without a frame: only poll. */
 export const ONLY_POLL = 0;
 
+/** Many requests in one message. */
+export interface RequestBatch {
+  /** The entries. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /**
+   * Payloads that several threads read from one place, in the order of the
+   * entries that leave theirs out.
+   */
+  readonly shared: readonly SharedArrayBuffer[];
+}
+
 /** Packs requests, in order. `undefined` stands for a poll alone. */
 export function packRequests(
   requests: readonly (PackedRequest | undefined)[],
-): Uint8Array<ArrayBuffer> {
+): RequestBatch {
+  const shared: SharedArrayBuffer[] = [];
   let length = 0;
   for (const request of requests) {
-    length += REQUEST_HEAD + (request?.frame.byteLength ?? 0);
+    length += REQUEST_HEAD + packedLength(request);
   }
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   let at = 0;
   for (const request of requests) {
-    view.setUint32(at, request?.frame.byteLength ?? 0, true);
+    view.setUint32(at, packedLength(request), true);
     bytes[at + 4] = request?.kind ?? ONLY_POLL;
     bytes[at + 5] = request === undefined || request.poll ? POLL : 0;
+    const flags = at + 5;
     at += REQUEST_HEAD;
-    if (request !== undefined) at = request.frame.writeTo(bytes, at);
+    if (request === undefined) continue;
+    const payload = request.frame.shared;
+    if (payload !== undefined) {
+      bytes[flags]! |= SHARED;
+      shared.push(payload);
+      at = request.frame.writeHeadTo(bytes, at);
+    } else at = request.frame.writeTo(bytes, at);
   }
-  return bytes;
+  return { bytes, shared };
 }
 
-/** Calls `take` with each packed request. The frame is a part of `bytes`. */
+function packedLength(request: PackedRequest | undefined): number {
+  if (request === undefined) return 0;
+  const { frame } = request;
+  return frame.shared === undefined ? frame.byteLength : frame.headLength;
+}
+
+/**
+ * Calls `take` with each packed request. What of a frame isn't shared is a part
+ * of `bytes`.
+ */
 export function unpackRequests(
-  bytes: Uint8Array,
-  take: (frame: Uint8Array, kind: number, poll: boolean) => void,
+  { bytes, shared }: RequestBatch,
+  take: (frame: Reframed, kind: number, poll: boolean) => void,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const header = newHeader();
+  let payloads = 0;
   for (let at = 0; at < bytes.length;) {
     const length = view.getUint32(at, true);
     const kind = bytes[at + 4]!;
-    const poll = (bytes[at + 5]! & POLL) !== 0;
+    const flags = bytes[at + 5]!;
     at += REQUEST_HEAD;
-    take(bytes.subarray(at, at + length), kind, poll);
+    const part = bytes.subarray(at, at + length);
     at += length;
+    // For a shared payload there is only a header, which isn't an error here.
+    readHeader(part, header);
+    const { msgId, entityStart, entityEnd, bodyStart, bodyEnd } = header;
+    const entity = part.subarray(entityStart, entityEnd);
+    const frame = (flags & SHARED) !== 0
+      ? new Reframed(msgId, entity, new Uint8Array(shared[payloads++]!))
+      : new Reframed(msgId, entity, part, bodyStart, bodyEnd);
+    take(frame, kind, (flags & POLL) !== 0);
   }
 }
 

@@ -109,8 +109,8 @@ export class WorkerEngine implements Engine {
     const requests = this.#waiting;
     this.#waiting = [];
     try {
-      const bytes = packRequests(requests);
-      post(this.#worker, { type: "requests", bytes }, [bytes.buffer]);
+      const batch = packRequests(requests);
+      post(this.#worker, { type: "requests", batch }, [batch.bytes.buffer]);
     } catch (reason) {
       // No memory for the message, say. The engine itself hasn't seen it.
       const error = toError(reason);

@@ -5,8 +5,6 @@
  */
 
 import { toError } from "../errors.ts";
-import { NO_BYTES, Reframed } from "../protocol/frame.ts";
-import { newHeader, readHeader } from "../protocol/header.ts";
 import { LocalEngine } from "./local_engine.ts";
 import { loadPackage } from "./package.ts";
 import { AnswerPacker, Entry, ONLY_POLL, unpackRequests } from "./packing.ts";
@@ -48,14 +46,9 @@ async function start(scope: WorkerScope, specifier: string): Promise<void> {
     return;
   }
   const answers = new AnswerPacker();
-  const header = newHeader();
-  let current = NO_BYTES;
   engine.listen({
     frame: (frame) => answers.frame(frame),
-    failed: (_, { message }) => {
-      readHeader(current, header);
-      answers.failed(header.msgId, message);
-    },
+    failed: (msgId, { message }) => answers.failed(msgId, message),
     fault: ({ message }) => answers.event(Entry.FAULT, message),
     fatal: ({ message }) => answers.event(Entry.FATAL, message),
     executed: () => {}, // measured below
@@ -69,12 +62,9 @@ async function start(scope: WorkerScope, specifier: string): Promise<void> {
     if (data.type !== "requests") return;
     let posted = performance.now();
     let before = posted;
-    unpackRequests(data.bytes, (frame, kind, poll) => {
+    unpackRequests(data.batch, (frame, kind, poll) => {
       if (kind === ONLY_POLL) engine.poll();
-      else {
-        current = frame;
-        engine.send(new Reframed(0, NO_BYTES, frame), kind, poll);
-      }
+      else engine.send(frame, kind, poll);
       const now = performance.now();
       answers.executed(Math.round((now - before) * 1000));
       before = now;

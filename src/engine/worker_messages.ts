@@ -14,16 +14,17 @@
  */
 
 import type { Line } from "../protocol/kinds.ts";
+import type { RequestBatch } from "./packing.ts";
 
 /** From the main thread. */
 export type ToWorker =
   /** Load this engine. */
   | { readonly type: "start"; readonly engine: string }
   /**
-   * Execute these, see `packing.ts`. The buffer is transferred: it is the
-   * worker's.
+   * Execute these, see `packing.ts`. The buffer of the bytes is transferred: it
+   * is the worker's. Shared payloads aren't written to any more.
    */
-  | { readonly type: "requests"; readonly bytes: Uint8Array<ArrayBuffer> };
+  | { readonly type: "requests"; readonly batch: RequestBatch };
 
 /** From the worker. */
 export type FromWorker =

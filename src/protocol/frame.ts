@@ -126,9 +126,36 @@ export class Reframed {
     );
   }
 
+  /**
+   * The same frame with its payload copied once, to where several threads can
+   * read it.
+   */
+  share(): Reframed {
+    const shared = new SharedArrayBuffer(this.#end - this.#start);
+    const payload = new Uint8Array(shared);
+    payload.set(this.#source.subarray(this.#start, this.#end));
+    return new Reframed(this.msgId, this.#entity, payload);
+  }
+
+  /** The payload, if it is shared: see {@linkcode Reframed.share}. */
+  get shared(): SharedArrayBuffer | undefined {
+    const { buffer } = this.#source;
+    return buffer instanceof SharedArrayBuffer ? buffer : undefined;
+  }
+
+  /** How many bytes {@linkcode Reframed.writeHeadTo} writes. */
+  get headLength(): number {
+    return headLength(this.msgId, this.#entity.length);
+  }
+
+  /** Writes all but the payload and returns the position after it. */
+  writeHeadTo(target: Uint8Array, at: number): number {
+    return writeHead(target, at, this.msgId, this.#entity);
+  }
+
   /** Writes the frame to `target` at `at` and returns the position after it. */
   writeTo(target: Uint8Array, at: number): number {
-    at = writeHead(target, at, this.msgId, this.#entity);
+    at = this.writeHeadTo(target, at);
     return copy(this.#source, this.#start, this.#end, target, at);
   }
 

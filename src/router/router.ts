@@ -123,6 +123,8 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly tables = new Tables();
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
+  /** Whether predictions are of use: not where nothing ever waits. */
+  readonly predicts: boolean;
   readonly #sequencer: Sequencer;
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
@@ -155,6 +157,7 @@ export class Router implements ReplicaOwner, SessionHost {
   constructor(engines: readonly Engine[], options: RouterOptions) {
     this.line = engines[0]!.line;
     this.replicas = engines.map((engine, i) => new Replica(engine, i, this));
+    this.predicts = !this.replicas[0]!.isImmediate;
     this.#isSeveral = engines.length > 1;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
@@ -497,8 +500,7 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   #predict(kind: number, shape: string): { key: string; predicted: number } {
-    // Without anything to choose there is nothing to predict.
-    if (this.replicas[0]!.isImmediate) return { key: "", predicted: 0 };
+    if (!this.predicts) return { key: "", predicted: 0 };
     const key = keyOf(kind, shape);
     return { key, predicted: this.#predictor.predict(key) ?? UNKNOWN };
   }

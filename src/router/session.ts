@@ -104,6 +104,8 @@ export interface SessionHost {
   readonly viewNames: ViewNames;
   /** Which tables have views. */
   readonly tables: Tables;
+  /** Whether it wants to know of what shape a request is. */
+  readonly predicts: boolean;
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** Reserves a `msg_id` at the engine for `route`. */
@@ -467,11 +469,14 @@ export class Session implements RouteOwner {
       const { bodyStart, bodyEnd } = header;
       change = new Reframed(msgId, table, frame, bodyStart, bodyEnd);
     }
+    if (this.#isSeveral && change.byteLength > SHARED_SIZE) {
+      change = change.share();
+    }
     this.#router.change(
       change,
       kind,
       this,
-      this.#isSeveral ? entityOf(frame, header) : "",
+      this.#router.predicts ? entityOf(frame, header) : "",
     );
   }
 
@@ -488,7 +493,9 @@ export class Session implements RouteOwner {
       );
     }
     const tableName = entityOf(frame, header);
-    const shape = this.#isSeveral ? `${tableName} ${shapeOf(config)}` : "";
+    const shape = this.#router.predicts
+      ? `${tableName} ${shapeOf(config)}`
+      : "";
     const replica = this.#router.placeView(this, tableName, shape);
     if (!this.#router.sees(replica, this.#changes)) return this.#hold(frame);
     const names = this.#router.viewNames;
@@ -794,6 +801,9 @@ export class Session implements RouteOwner {
     this.close();
   }
 }
+
+/** Above this many bytes a change is copied once for all engines. */
+const SHARED_SIZE = 64 * 1024;
 
 /** Port numbers that fit beside a `msg_id` in a {@linkcode FrameRole}. */
 const PORTS = 0x1_0000;
