@@ -348,7 +348,7 @@ export class Router implements ReplicaOwner, SessionHost {
       (!this.#polledByProgram || this.#sequencer.isSettled);
   }
 
-  /** `session` waits until more changes are answered. */
+  /** `session` waits until more is answered. */
   hold(session: Session): void {
     this.#holding.add(session);
   }
@@ -507,6 +507,11 @@ export class Router implements ReplicaOwner, SessionHost {
 
   #changeAnswered(route: Route): void {
     route.session?.changeAnswered();
+    this.wake();
+  }
+
+  /** Has sessions retry that hold requests, since more has been answered. */
+  wake(): void {
     if (this.#holding.size === 0) return;
     const holding = [...this.#holding];
     this.#holding.clear(); // who has to wait on, holds again

@@ -130,8 +130,10 @@ export interface SessionHost {
   leastBusy(): Replica;
   /** Whether a request to `replica` would see all changes it has to see. */
   sees(replica: Replica, ownChanges: number): boolean;
-  /** `session` is to retry when more changes are answered. */
+  /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
   hold(session: Session): void;
+  /** Has sessions retry that hold requests. */
+  wake(): void;
   /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
   deleteTable(table: string, waiting: readonly number[]): void;
   /** Tells whoever subscribed that the list of hosted tables has changed. */
@@ -442,6 +444,9 @@ export class Session implements RouteOwner {
       : undefined;
     const isLazy = deleted !== undefined && !isImmediate(content(frame));
     const { tables } = this.#router;
+    if (deleted !== undefined && tables.isUnsure(deleted)) {
+      return this.#hold(frame);
+    }
     if (deleted !== undefined && tables.hasViews(deleted)) {
       if (!isLazy) {
         // Not the engine's to say: its view may be on another one, and a join
@@ -506,9 +511,10 @@ export class Session implements RouteOwner {
     const msgId = this.#register(table, {
       view,
       take: (answer, header) => {
+        this.#router.tables.confirm(view.table);
         if (header.kind !== SERVER_ERROR) {
           this.#send(madeView(clientMsgId, table, viewId), "answer");
-          return;
+          return this.#router.wake();
         }
         if (this.#views.get(viewId) === view) {
           this.#views.delete(viewId);
@@ -525,6 +531,7 @@ export class Session implements RouteOwner {
           ),
           "answer",
         );
+        this.#router.wake();
       },
     });
     this.#router.request(

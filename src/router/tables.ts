@@ -10,6 +10,8 @@ interface Entry {
   live: number;
   /** These, and those whose deletion isn't answered yet. */
   open: number;
+  /** Those whose making isn't answered yet, so that it may fail. */
+  unsure: number;
   /** Lazy deletes that wait for the last view, by the router's `msg_id`. */
   readonly waiting: number[];
 }
@@ -54,7 +56,21 @@ export class Tables {
     if (entry !== undefined) {
       entry.live++;
       entry.open++;
-    } else this.#byName.set(table, { live: 1, open: 1, waiting: [] });
+      entry.unsure++;
+      return;
+    }
+    this.#byName.set(table, { live: 1, open: 1, unsure: 1, waiting: [] });
+  }
+
+  /** Making a view of `table` was answered, one way or the other. */
+  confirm(table: string): void {
+    const entry = this.#byName.get(table);
+    if (entry !== undefined) entry.unsure--;
+  }
+
+  /** Whether it isn't known yet if `table` has views. */
+  isUnsure(table: string): boolean {
+    return (this.#byName.get(table)?.unsure ?? 0) > 0;
   }
 
   /** A view of `table` is being deleted. */
