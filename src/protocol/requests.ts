@@ -65,6 +65,17 @@ export function makeViewRequest(
   return new Reframed(msgId, table, body.finish());
 }
 
+/** The two tables that `make_join_table` joins. */
+export function joinedTables(content: Uint8Array): string[] {
+  const tables = ["", ""];
+  forEachField(content, (field, reader, wireType) => {
+    if ((field === 1 || field === 2) && wireType === 2) {
+      tables[field - 1] = reader.string();
+    } else reader.skip(wireType);
+  });
+  return tables;
+}
+
 /** Whether `get_hosted_tables` asks for notifications instead of an answer. */
 export function subscribes(content: Uint8Array): boolean {
   return readFlag(content);

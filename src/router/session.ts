@@ -34,6 +34,7 @@ import {
 import {
   fromViewOf,
   isImmediate,
+  joinedTables,
   makeViewRequest,
   portWithoutDelta,
   readMakeView,
@@ -311,11 +312,6 @@ export class Session implements RouteOwner {
 
   /** Takes the engine's answer to one of this session's requests. */
   answer(route: Route, frame: Uint8Array, header: Header): void {
-    const { hidden } = this.#router.tables;
-    if (route.kind === Kind.GET_HOSTED_TABLES && hidden.size > 0) {
-      const content = frame.subarray(header.contentStart, header.bodyEnd);
-      return this.reply(hostedTables(route.msgId, content, hidden));
-    }
     this.#send(addressed(route, frame, header), "answer");
   }
 
@@ -345,8 +341,10 @@ export class Session implements RouteOwner {
     frame: Uint8Array,
     header: Header,
   ): void {
+    const table = decoder.decode(route.entity);
+    if (header.kind !== SERVER_ERROR) this.#router.tables.removed(table);
     this.answer(route, frame, header);
-    this.#router.deleteAnswered(decoder.decode(route.entity), msgId, frame);
+    this.#router.deleteAnswered(table, msgId, frame);
   }
 
   /** Takes no more requests; there is no engine to clean up any more. */
@@ -387,7 +385,10 @@ export class Session implements RouteOwner {
   #forward(frame: Uint8Array): void {
     const { kind, bodyStart, bodyEnd } = header;
     const table = entityBytes(frame);
-    const msgId = this.#register(table);
+    const msgId = this.#register(
+      table,
+      kind === Kind.GET_HOSTED_TABLES ? this.#onHostedTables() : undefined,
+    );
     const replica = this.#router.leastBusy();
     this.#router.request(
       new Reframed(msgId, table, frame, bodyStart, bodyEnd),
@@ -397,6 +398,19 @@ export class Session implements RouteOwner {
       this,
       "",
     );
+  }
+
+  /** Leaves out of the list what is hidden now, not when it is answered. */
+  #onHostedTables(): Partial<Route> | undefined {
+    const { msgId } = header;
+    const { hidden } = this.#router.tables;
+    if (hidden.size === 0) return undefined;
+    return {
+      take: (answer, { contentStart, bodyEnd }) => {
+        const content = answer.subarray(contentStart, bodyEnd);
+        this.reply(hostedTables(msgId, content, hidden));
+      },
+    };
   }
 
   /** The sum of what all engines say. */
@@ -447,7 +461,10 @@ export class Session implements RouteOwner {
     if (deleted !== undefined && tables.isUnsure(deleted)) {
       return this.#hold(frame);
     }
-    if (deleted !== undefined && tables.hasViews(deleted)) {
+    if (
+      deleted !== undefined && tables.hasViews(deleted) &&
+      !tables.isSource(deleted) // then the engine says no, in other words
+    ) {
       if (!isLazy) {
         // Not the engine's to say: its view may be on another one, and a join
         // table is frozen by being asked (ENGINE 5.1, 9.14).
@@ -460,7 +477,10 @@ export class Session implements RouteOwner {
         return;
       }
     }
-    const msgId = this.#register(table);
+    const msgId = this.#register(
+      table,
+      kind === Kind.MAKE_JOIN_TABLE ? this.#onJoin(frame, table) : undefined,
+    );
     if (this.#isSeveral) this.#changes++;
     else if (isLazy) this.#router.waitForDelete(deleted, msgId);
     let change: Reframed;
@@ -483,6 +503,22 @@ export class Session implements RouteOwner {
       this,
       this.#router.predicts ? entityOf(frame, header) : "",
     );
+  }
+
+  /** Remembers a join, once it is made. */
+  #onJoin(frame: Uint8Array, entity: Uint8Array): Partial<Route> {
+    const { msgId } = header;
+    const name = entityOf(frame, header);
+    const sources = joinedTables(content(frame));
+    return {
+      take: (answer, { kind, bodyStart, bodyEnd }) => {
+        if (kind !== SERVER_ERROR) this.#router.tables.addJoin(name, sources);
+        this.#send(
+          readdress(msgId, entity, answer, bodyStart, bodyEnd),
+          "answer",
+        );
+      },
+    };
   }
 
   #makeView(frame: Uint8Array): void {

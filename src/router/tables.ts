@@ -23,6 +23,8 @@ interface Entry {
  */
 export class Tables {
   readonly #byName = new Map<string, Entry>();
+  /** Join tables, and the tables that they are made of. */
+  readonly #joins = new Map<string, readonly string[]>();
 
   /** How many tables are kept track of. */
   get size(): number {
@@ -96,8 +98,31 @@ export class Tables {
     this.#byName.get(table)!.waiting.push(msgId);
   }
 
-  /** There are no views any more, and nobody waits. */
+  /** The join table `table` was made of `sources`. */
+  addJoin(table: string, sources: readonly string[]): void {
+    this.#joins.set(table, sources);
+  }
+
+  /** `table` was deleted. */
+  removed(table: string): void {
+    this.#joins.delete(table);
+  }
+
+  /**
+   * Whether the engine refuses to delete `table`, views or no views, because a
+   * join is made of it. That doesn't protect joins themselves (ENGINE 9.14).
+   */
+  isSource(table: string): boolean {
+    if (this.#joins.has(table)) return false;
+    for (const sources of this.#joins.values()) {
+      if (sources.includes(table)) return true;
+    }
+    return false;
+  }
+
+  /** There are no tables any more, and nobody waits. */
   clear(): void {
     this.#byName.clear();
+    this.#joins.clear();
   }
 }
