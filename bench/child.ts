@@ -1,6 +1,6 @@
 /** Child processes: started, listened to, stopped. */
 
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 180_000;
 const END_TIMEOUT_MS = 500;
 const STOP_TIMEOUT_MS = 3_000;
 
@@ -131,10 +131,20 @@ function kill(process: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
-/** Waits until a server says that it listens, and on which port. */
+/** A program says that it can't run here. */
+export class MissingError extends Error {
+  override name = "MissingError";
+}
+
+/**
+ * Waits until a server says that it listens, and on which port.
+ *
+ * @throws {MissingError} if it says that it can't
+ */
 export async function ready(server: Child): Promise<number> {
   for (;;) {
     const line = await server.nextObject(READY_TIMEOUT_MS);
+    if (line.missing) throw new MissingError(String(line.missing));
     if (line.ready !== true || typeof line.port !== "number") continue;
     void server.drain();
     return line.port;

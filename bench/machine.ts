@@ -1,5 +1,6 @@
 /** What the numbers were measured on. */
 import { cpus } from "node:os";
+import { python } from "./python.ts";
 
 /** A machine and what runs on it. */
 export interface Machine {
@@ -12,6 +13,7 @@ export interface Machine {
   readonly deno: string;
   readonly v8: string;
   readonly node: string;
+  readonly python: string | null;
 }
 
 /** Looks around. */
@@ -26,6 +28,7 @@ export async function machine(): Promise<Machine> {
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     node: await nodeVersion(),
+    python: await python.version(),
   };
 }
 

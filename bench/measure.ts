@@ -1,13 +1,13 @@
 /** One row: its contestants started, measured in rounds, stopped. */
-import { Child, ready } from "./child.ts";
+import { Child, MissingError, ready } from "./child.ts";
 import type { Contestant } from "./contestants.ts";
-import { SUPERSTORE } from "./install.ts";
+import { type Data, dataOf } from "./data.ts";
 import type { Measurement, Outcome, RowInfo } from "./load/types.ts";
 import { path } from "./path.ts";
 import { shuffled } from "./stats.ts";
 
 /** How long a load generator may take for all but its timed part. */
-const GRACE_MS = 60_000;
+const GRACE_MS = 180_000;
 
 /** How a row is measured. */
 export interface Timing {
@@ -17,6 +17,11 @@ export interface Timing {
   readonly seconds: number;
   /** How long they are sent before that. */
   readonly warmup: number;
+  /**
+   * Milliseconds from an answer to the next request, for those who are
+   * measured beside others.
+   */
+  readonly pause: number;
 }
 
 /** What became of one contestant in one row. */
@@ -24,13 +29,16 @@ export interface Entry {
   readonly contestant: Contestant;
   /** One for each round; `null` where it failed. Empty if it never started. */
   readonly rounds: (Measurement | null)[];
-  /** Why it isn't there, or what failed. */
+  /** Why it can't take part here, which is no failure. */
+  missing: string | null;
+  /** What failed. */
   readonly problems: string[];
 }
 
 /** What became of one row. */
 export interface RowResult {
   readonly row: RowInfo;
+  readonly timing: Timing;
   readonly entries: readonly Entry[];
 }
 
@@ -43,27 +51,52 @@ interface Starter {
   readonly server: Child | null;
 }
 
-/**
- * Measures one row.
- *
- * The servers stay up from the first round to the last, since an idle one
- * uses no processor; only one at a time is under load.
- */
+/** What all turns of a row have in common. */
+interface Course {
+  readonly row: RowInfo;
+  readonly data: Data;
+  readonly timing: Timing;
+  readonly random: () => number;
+}
+
+/** Measures one row. */
 export async function measureRow(
   row: RowInfo,
   contestants: readonly Contestant[],
   timing: Timing,
   random: () => number,
 ): Promise<RowResult> {
+  const entries = contestants.filter((contestant) => fits(contestant, row))
+    .map((contestant): Entry => ({
+      contestant,
+      rounds: [],
+      missing: null,
+      problems: [],
+    }));
+  const course = { row, data: await dataOf(row), timing, random };
+  if (row.apart) await measureApart(entries, course);
+  else await measureTogether(entries, course);
+  return { row, timing, entries };
+}
+
+/** Whether a limit is one in this row. Servers always take part. */
+function fits({ role }: Contestant, { echo, bare }: RowInfo): boolean {
+  if (role === "echo") return echo !== null;
+  return role !== "bare" || bare;
+}
+
+/**
+ * The servers stay up from the first round to the last, since an idle one
+ * uses no processor; only one at a time is under load.
+ */
+async function measureTogether(
+  entries: readonly Entry[],
+  { row, data, timing, random }: Course,
+): Promise<void> {
   await using children = new AsyncDisposableStack();
-  const entries = contestants.map((contestant): Entry => ({
-    contestant,
-    rounds: [],
-    problems: [],
-  }));
   const starters: Starter[] = [];
   for (const entry of entries) {
-    const starter = await start(entry, children);
+    const starter = await start(entry, data, children);
     if (starter) starters.push(starter);
   }
   const echo = await echoOption(row, starters);
@@ -74,27 +107,48 @@ export async function measureRow(
       if (!lives) left = left.filter((other) => other !== starter);
     }
   }
-  return { row, entries };
+}
+
+/** Each turn has a new server, and no other one is up. */
+async function measureApart(
+  entries: readonly Entry[],
+  { row, data, timing, random }: Course,
+): Promise<void> {
+  let left = entries;
+  for (let round = 1; round <= timing.rounds; round++) {
+    for (const entry of shuffled(left, random)) {
+      await using children = new AsyncDisposableStack();
+      const starter = await start(entry, data, children);
+      if (starter) await takeTurn(starter, row, timing);
+      else left = left.filter((other) => other !== entry);
+    }
+  }
 }
 
 /** Starts a contestant, or notes why there is nothing to measure. */
 async function start(
   entry: Entry,
+  data: Data,
   children: AsyncDisposableStack,
 ): Promise<Starter | undefined> {
   const { contestant: { name, program }, problems } = entry;
-  if (program.kind === "missing") {
-    problems.push(program.why);
+  const installed = await program.install?.();
+  if (installed && !installed.ok) {
+    entry.missing = installed.why;
     return undefined;
   }
-  const command = program.command(SUPERSTORE);
+  const command = program.command(data);
   if (program.kind === "loop") return { entry, command, server: null };
   try {
     const server = children.use(new Child(command));
     return { entry, command: loadCommand(server, await ready(server)), server };
   } catch (error) {
-    problems.push(`did not start: ${messageOf(error)}`);
-    console.error(`${name} did not start`);
+    if (error instanceof MissingError) {
+      entry.missing = error.message;
+    } else {
+      problems.push(`did not start: ${messageOf(error)}`);
+      console.error(`${name} did not start`);
+    }
     return undefined;
   }
 }
@@ -118,15 +172,15 @@ async function takeTurn(
   { entry, command, server }: Starter,
   row: RowInfo,
   timing: Timing,
-  echo: string,
+  echo?: string,
 ): Promise<boolean> {
   const { contestant: { name, role }, rounds, problems } = entry;
   const turn = `${row.name}, round ${rounds.length + 1}`;
   try {
-    const options = role === "echo" ? [...command, echo] : command;
+    const options = role === "echo" && echo ? [...command, echo] : command;
     const measurement = await measure(options, row, timing);
     rounds.push(measurement);
-    console.error(`${turn}: ${name} ${Math.round(measurement.perSecond)}/s`);
+    console.error(`${turn}: ${name} ${inShort(row, measurement)}`);
     return true;
   } catch (error) {
     const end = await server?.ended();
@@ -139,17 +193,30 @@ async function takeTurn(
   }
 }
 
+function inShort(
+  { unit, beside }: RowInfo,
+  { perSecond, besidePerSecond, latency }: Measurement,
+): string {
+  const texts = [
+    `${perSecond.toPrecision(3)} ${unit}/s`,
+    `p99 ${latency.p99.toPrecision(3)} ms`,
+    ...beside ? [`${besidePerSecond.toPrecision(3)} ${beside}/s`] : [],
+  ];
+  return texts.join(", ");
+}
+
 /** Runs a load generator. */
 async function measure(
   command: readonly string[],
   row: RowInfo,
-  { warmup, seconds }: Pick<Timing, "warmup" | "seconds">,
+  { warmup, seconds, pause }: Omit<Timing, "rounds">,
 ): Promise<Measurement> {
   await using child = new Child([
     ...command,
     `--row=${row.name}`,
     `--warmup=${warmup}`,
     `--seconds=${seconds}`,
+    ...pause > 0 ? [`--pause=${pause}`] : [],
   ]);
   const timeout = (warmup + seconds) * 1000 + GRACE_MS;
   const outcome = await child.nextObject(timeout) as unknown as Outcome;
@@ -165,7 +232,7 @@ async function echoOption(
   row: RowInfo,
   starters: readonly Starter[],
 ): Promise<string> {
-  const look = { warmup: 0.1, seconds: 0.2 };
+  const look = { warmup: 0.1, seconds: 0.2, pause: 0 };
   for (const { entry, command } of row.echo === "answer" ? starters : []) {
     if (entry.contestant.role === "echo") continue;
     try {

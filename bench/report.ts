@@ -1,6 +1,14 @@
 /** The results as a table and as JSON. */
-import type { Contestant, Role } from "./contestants.ts";
-import type { Measurement } from "./load/types.ts";
+import {
+  baseOf,
+  compare,
+  type Comparison,
+  figure,
+  numbers,
+  series,
+} from "./compare.ts";
+import type { Role } from "./contestants.ts";
+import type { Goal, Measure, Measurement } from "./load/types.ts";
 import type { Machine } from "./machine.ts";
 import type { Entry, RowResult, Timing } from "./measure.ts";
 import { inSeries, pairedRatios, type Spread, spread } from "./stats.ts";
@@ -12,7 +20,7 @@ export interface Report {
   readonly machine: Machine;
   /** What runs in Node, and the engines. */
   readonly packages: Record<string, string>;
-  readonly timing: Timing;
+  readonly rounds: number;
   /** What the order of the contestants follows from. */
   readonly seed: number;
   readonly rows: readonly RowReport[];
@@ -22,6 +30,12 @@ export interface Report {
 export interface RowReport {
   readonly name: string;
   readonly about: string;
+  readonly timing: Timing;
+  /** What is counted, and what others do that aren't, in the plural. */
+  readonly unit: string;
+  readonly beside: string | null;
+  readonly pushes: boolean;
+  readonly goals: readonly Goal[];
   readonly results: readonly Result[];
 }
 
@@ -29,19 +43,25 @@ export interface RowReport {
 export interface Result {
   readonly name: string;
   readonly title: string;
-  /** Whether there is no program for it. */
-  readonly missing: boolean;
+  /** Why it can't take part here. */
+  readonly missing: string | null;
   readonly summary: Summary | null;
-  readonly rounds: readonly (Measurement | null)[];
+  readonly rounds: readonly (Round | null)[];
   readonly problems: readonly string[];
 }
+
+/** A round; how its latencies are spread is only needed to sum up. */
+export type Round = Omit<Measurement, "histogram">;
 
 /** A contestant's rounds in short. Ratios are made round by round. */
 export interface Summary {
   readonly perSecond: Spread;
-  /** Medians of the rounds' latencies, in milliseconds. */
+  /** Of all rounds' latencies together, in milliseconds. */
   readonly p50: number;
   readonly p99: number;
+  /** What the uncounted connections did per second. */
+  readonly beside: number | null;
+  readonly pushes: number | null;
   readonly requestBytes: number;
   readonly answerBytes: number;
   readonly serverCores: number | null;
@@ -52,67 +72,65 @@ export interface Summary {
   readonly ofLimit: Spread | null;
   /** Against Perspective's own server for Node, of the same line. */
   readonly ofNode: Spread | null;
+  /** One for each of the row's goals; `null` without a base. */
+  readonly comparisons: readonly (Comparison | null)[];
 }
 
 /** Sums a row up. */
-export function reportRow({ row, entries }: RowResult): RowReport {
+export function reportRow({ row, timing, entries }: RowResult): RowReport {
+  const { name, about, unit, beside, pushes, goals } = row;
   const results = entries.map((entry): Result => ({
     name: entry.contestant.name,
     title: entry.contestant.title,
-    missing: entry.contestant.program.kind === "missing",
-    summary: summarize(entry, entries),
-    rounds: entry.rounds,
+    missing: entry.missing,
+    summary: summarize(entry, entries, goals),
+    rounds: entry.rounds.map((round) => round && withoutHistogram(round)),
     problems: entry.problems,
   }));
-  return { name: row.name, about: row.about, results };
+  return { name, about, timing, unit, beside, pushes, goals, results };
 }
 
 /**
- * Says whether a contestant who should be there is missing or went wrong. One
- * without a program is no failure.
+ * Says whether a contestant who should be there went wrong. One that can't
+ * run here is no failure.
  */
 export function failed({ results }: RowReport): boolean {
-  return results.some(({ missing, problems }) =>
-    !missing && problems.length > 0
-  );
+  return results.some(({ problems }) => problems.length > 0);
 }
 
-function summarize(entry: Entry, all: readonly Entry[]): Summary | null {
-  const perSecond = spread(numbers(rates(entry)));
+function withoutHistogram({ histogram: _, ...round }: Measurement): Round {
+  return round;
+}
+
+function summarize(
+  entry: Entry,
+  all: readonly Entry[],
+  goals: readonly Goal[],
+): Summary | null {
+  const perSecond = spread(numbers(series(entry, "rate")));
   if (!perSecond) return null;
-  const { contestant } = entry;
-  const of = (role: Role) => rates(find(all, role, contestant));
+  const { role } = entry.contestant;
+  const of = (role: Role) => series(baseOf(role, entry, all), "rate");
   const against = (base: readonly (number | null)[]) =>
-    pairedRatios(rates(entry), base);
-  const isServer = contestant.role !== "echo" && contestant.role !== "bare";
+    pairedRatios(series(entry, "rate"), base);
+  const isServer = role !== "echo" && role !== "bare";
   return {
     perSecond,
-    p50: medianOf(entry, ({ latency }) => latency.p50) ?? 0,
-    p99: medianOf(entry, ({ latency }) => latency.p99) ?? 0,
+    p50: figure(entry, "p50") ?? 0,
+    p99: figure(entry, "p99") ?? 0,
+    beside: figure(entry, "beside"),
+    pushes: medianOf(entry, ({ pushesPerSecond }) => pushesPerSecond),
     requestBytes: medianOf(entry, ({ requestBytes }) => requestBytes) ?? 0,
     answerBytes: medianOf(entry, ({ answerBytes }) => answerBytes) ?? 0,
     serverCores: medianOf(entry, ({ serverCores }) => serverCores),
     loadCores: medianOf(entry, ({ loadCores }) => loadCores),
     ofEcho: isServer ? against(of("echo")) : null,
     ofLimit: isServer ? against(inSeries(of("echo"), of("bare"))) : null,
-    ofNode: isServer && contestant.role !== "node" ? against(of("node")) : null,
+    ofNode: isServer && role !== "node" ? against(of("node")) : null,
+    comparisons: goals.map((goal) =>
+      isServer ? compare(goal, entry, all) : null
+    ),
   };
-}
-
-/** The one of that role, of the same line of the engine if it has one. */
-function find(
-  entries: readonly Entry[],
-  role: Role,
-  { line }: Contestant,
-): Entry | undefined {
-  return entries.find(({ contestant }) =>
-    contestant.role === role &&
-    (contestant.line === null || contestant.line === line)
-  );
-}
-
-function rates(entry: Entry | undefined): (number | null)[] {
-  return entry?.rounds.map((round) => round?.perSecond ?? null) ?? [];
 }
 
 function medianOf(
@@ -123,25 +141,79 @@ function medianOf(
   return spread(numbers(values))?.median ?? null;
 }
 
-function numbers(values: readonly (number | null)[]): number[] {
-  return values.filter((value) => value !== null);
-}
-
 /** From how many busy cores on the load generator is what is measured. */
 const LOAD_LIMIT = 0.9;
 
-const HEADINGS = [
-  "",
-  "requests/s",
-  "min - max",
-  "of echo",
-  "of the limit",
-  "of Node",
-  "p50 ms",
-  "p99 ms",
-  "server cores",
-  "load cores",
-];
+/** A column of a row's table. One without a figure is left out. */
+interface Column {
+  readonly heading: string;
+  cell(summary: Summary): string;
+}
+
+/** The columns of a row. */
+function columnsOf({ unit, beside, pushes, goals }: RowReport): Column[] {
+  return [
+    {
+      heading: `${unit}/s`,
+      cell: ({ perSecond }) => rate(perSecond.median),
+    },
+    {
+      heading: "min - max",
+      cell: ({ perSecond: { min, max } }) => `${rate(min)} - ${rate(max)}`,
+    },
+    { heading: "of echo", cell: ({ ofEcho }) => ratio(ofEcho) },
+    { heading: "of the limit", cell: ({ ofLimit }) => ratio(ofLimit) },
+    {
+      heading: "of Node",
+      // Beside others it is latencies that count.
+      cell: ({ ofNode }) => beside ? "" : ratio(ofNode),
+    },
+    { heading: "p50 ms", cell: ({ p50 }) => milliseconds(p50) },
+    { heading: "p99 ms", cell: ({ p99 }) => milliseconds(p99) },
+    {
+      heading: `${beside}/s`,
+      cell: (summary) => beside ? rate(summary.beside ?? 0) : "",
+    },
+    {
+      heading: "pushes/s",
+      cell: (summary) => pushes ? rate(summary.pushes ?? 0) : "",
+    },
+    ...goals.flatMap((goal, index): Column[] => [
+      {
+        heading: comparisonName(goal, { unit, beside }),
+        cell: ({ comparisons }) => ratio(comparisons[index]?.ratio ?? null),
+      },
+      {
+        heading: "wanted",
+        cell: ({ comparisons }) => verdict(comparisons[index] ?? null),
+      },
+    ]),
+    { heading: "server cores", cell: ({ serverCores }) => cores(serverCores) },
+    { heading: "load cores", cell: ({ loadCores }) => cores(loadCores) },
+  ];
+}
+
+/** With what a figure is compared, for people. */
+const AGAINST: Readonly<Record<Goal["against"], string>> = {
+  peers: "the best peer",
+  node: "Node",
+  bare: "the bare engine",
+};
+
+function comparisonName(
+  { measure, against }: Goal,
+  names: Pick<RowReport, "unit" | "beside">,
+): string {
+  return `${measureName(measure, names)} of ${AGAINST[against]}`;
+}
+
+function measureName(
+  measure: Measure,
+  { unit, beside }: Pick<RowReport, "unit" | "beside">,
+): string {
+  if (measure === "rate") return `${unit}/s`;
+  return measure === "beside" ? `${beside}/s` : measure;
+}
 
 /** Writes a report as text, its tables for people or for Markdown. */
 export function formatReport(report: Report, markdown: boolean): string {
@@ -150,58 +222,82 @@ export function formatReport(report: Report, markdown: boolean): string {
     [
       markdown ? `### ${row.name}` : row.name,
       "",
-      `${row.about}. ${sizes(row)}`,
+      `${row.about}. ${sizes(row)} ${times(row)}`,
       "",
-      table([HEADINGS, ...row.results.flatMap(cells)]),
+      ...isMeasured(row) ? [table(cells(row))] : [],
       ...remarks(row, markdown),
     ].join("\n")
   );
   return `${[circumstances(report), ...sections].join("\n\n")}\n`;
 }
 
-function circumstances({ date, machine, timing }: Report): string {
+function circumstances({ date, machine, rounds }: Report): string {
   return `${date.slice(0, 10)}, ${machine.cores} cores of ${machine.cpu}, ` +
     `${machine.memoryGiB} GiB, ${machine.os}, Deno ${machine.deno}, ` +
-    `Node ${machine.node}. Medians of ${timing.rounds} rounds of ` +
-    `${timing.seconds} s; load average before: ${machine.load}.`;
+    `Node ${machine.node}, Python ${machine.python ?? "missing"}. ` +
+    `${rounds} rounds; load average before: ${machine.load}.`;
+}
+
+function isMeasured({ results }: RowReport): boolean {
+  return results.some(({ summary }) => summary !== null);
 }
 
 /** How long the frames are that went to and fro. */
-function sizes({ results }: RowReport): string {
+function sizes({ results, unit }: RowReport): string {
   const summary = results.map(({ summary }) => summary)
     .findLast((summary) => summary !== null);
   if (!summary) return "Nothing was measured.";
   const { requestBytes, answerBytes } = summary;
-  return `A request has ${Math.round(requestBytes)} bytes, ` +
-    `an answer ${Math.round(answerBytes)}.`;
+  return `${Math.round(requestBytes)} bytes there and ` +
+    `${Math.round(answerBytes)} back for each of the ${unit}.`;
 }
 
-function cells({ title, summary }: Result): string[][] {
-  if (!summary) return [];
-  const { perSecond: { median, min, max } } = summary;
-  return [[
+function times({ timing: { seconds, warmup, pause } }: RowReport): string {
+  const pauses = pause > 0 ? `, ${pause} ms from answer to request` : "";
+  return `${seconds} s a round, after ${warmup} s${pauses}.`;
+}
+
+/** The table, the headings first, without the columns that are empty. */
+function cells(row: RowReport): string[][] {
+  const measured = row.results.flatMap(({ title, summary }) =>
+    summary ? [{ title, summary }] : []
+  );
+  const columns = columnsOf(row).map(({ heading, cell }) => [
+    heading,
+    ...measured.map(({ summary }) => cell(summary)),
+  ]).filter(([, ...cells]) => cells.some((cell) => cell !== ""));
+  const titles = ["", ...measured.map(({ title }) => title)];
+  return titles.map((title, line) => [
     title,
-    rate(median),
-    `${rate(min)} - ${rate(max)}`,
-    ratio(summary.ofEcho),
-    ratio(summary.ofLimit),
-    ratio(summary.ofNode),
-    milliseconds(summary.p50),
-    milliseconds(summary.p99),
-    cores(summary.serverCores),
-    cores(summary.loadCores),
-  ]];
+    ...columns.map((column) => column[line]!),
+  ]);
 }
 
-/** Who is missing or failed, and whose figure is too low. */
-function remarks({ results }: RowReport, markdown: boolean): string[] {
-  const lines = results.flatMap((result) => {
+/** Who is the best peer, missing or failed, and whose figure is too low. */
+function remarks(row: RowReport, markdown: boolean): string[] {
+  const ofResults = row.results.flatMap((result) => {
     const prefix = result.summary ? "" : "not measured, ";
-    const problems = result.problems.map((text) => prefix + firstLine(text));
+    const problems = [...result.missing ? [result.missing] : []]
+      .concat(result.problems)
+      .map((text) => prefix + oneLine(text));
     return [...doubts(result), ...problems]
-      .map((remark) => `${markdown ? "- " : ""}${result.title}: ${remark}`);
+      .map((remark) => `${result.title}: ${remark}`);
   });
+  const lines = [...bestPeers(row), ...ofResults]
+    .map((line) => `${markdown ? "- " : ""}${line}`);
   return lines.length > 0 ? ["", ...lines] : [];
+}
+
+/** Who the best peer is, for each goal that is about one. */
+function bestPeers(row: RowReport): string[] {
+  return row.goals.flatMap(({ measure, against }, index) => {
+    const base = row.results
+      .map(({ summary }) => summary?.comparisons[index]?.base)
+      .find((base) => base !== undefined);
+    return against === "peers" && base
+      ? [`Best peer in ${measureName(measure, row)}: ${base}`]
+      : [];
+  });
 }
 
 function doubts({ summary }: Result): string[] {
@@ -210,8 +306,11 @@ function doubts({ summary }: Result): string[] {
     : [];
 }
 
-function firstLine(text: string): string {
-  return text.split("\n", 1)[0]!;
+/** The first line, or the last one where that says what it is about. */
+function oneLine(text: string): string {
+  const lines = text.split("\n");
+  const isPython = lines[0]!.endsWith("Traceback (most recent call last):");
+  return lines.at(isPython ? -1 : 0)!;
 }
 
 /** Three significant digits, thousands apart. */
@@ -222,8 +321,17 @@ function rate(perSecond: number): string {
 function ratio(spread: Spread | null): string {
   if (!spread) return "";
   const [median, min, max] = [spread.median, spread.min, spread.max]
-    .map((value) => value.toFixed(2));
+    .map((value) =>
+      value >= 0.1 ? value.toFixed(2) : `${Number(value.toPrecision(2))}`
+    );
   return `${median} (${min} - ${max})`;
+}
+
+/** What is wanted of a ratio, and whether it is so. */
+function verdict(comparison: Comparison | null): string {
+  if (!comparison || comparison.wanted === null) return "";
+  const { wanted, atLeast, met } = comparison;
+  return `${atLeast ? "≥" : "≤"} ${wanted}: ${met ? "yes" : "no"}`;
 }
 
 function milliseconds(value: number): string {

@@ -1,44 +1,19 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Contestant, Line, Role } from "./contestants.ts";
-import type { Measurement } from "./load/types.ts";
+import type { Role } from "./contestants.ts";
+import { DEFAULTS } from "./load/defaults.mjs";
+import type { Goal, RowInfo } from "./load/types.ts";
 import type { Entry } from "./measure.ts";
 import { failed, formatReport, type Report, reportRow } from "./report.ts";
-
-function contestant(role: Role, line: Line | null): Contestant {
-  const name = line ? `${role}-${line}` : role;
-  const program = { kind: "server", command: () => [] } as const;
-  return { name, title: `The ${name}`, role, line, program };
-}
-
-function measurement(perSecond: number, loadCores = 0.5): Measurement {
-  return {
-    requests: perSecond * 2,
-    seconds: 2,
-    perSecond,
-    latency: { p50: 0.25, p99: 1.5, max: 3 },
-    requestBytes: 22,
-    answerBytes: 25,
-    checked: 10,
-    serverCores: 0.9,
-    loadCores,
-  };
-}
-
-function entry(role: Role, line: Line | null, ...rates: number[]): Entry {
-  return {
-    contestant: contestant(role, line),
-    rounds: rates.map((rate) => measurement(rate)),
-    problems: [],
-  };
-}
+import { entryOf as entry, measurementOf } from "./testing.ts";
 
 function report(...entries: Entry[]): Report {
-  const row = {
-    name: "small",
-    about: "Small requests",
-    connections: 8,
-    echo: "request",
-  } as const;
+  return reportOn({}, ...entries);
+}
+
+function reportOn(some: Partial<RowInfo>, ...entries: Entry[]): Report {
+  const about = "Small requests";
+  const row = { ...DEFAULTS, name: "small", about, connections: 8, ...some };
+  const timing = { rounds: 2, seconds: 2, warmup: 0.5, pause: 0 };
   return {
     date: "2026-01-02T03:04:05.678Z",
     command: "deno run -A bench/run.ts",
@@ -51,11 +26,12 @@ function report(...entries: Entry[]): Report {
       deno: "2.9.6",
       v8: "15",
       node: "20.20.2",
+      python: null,
     },
     packages: {},
-    timing: { rounds: 2, seconds: 2, warmup: 0.5 },
+    rounds: 2,
     seed: 1,
-    rows: [reportRow({ row, entries })],
+    rows: [reportRow({ row, timing, entries })],
   };
 }
 
@@ -114,16 +90,55 @@ Deno.test("reportRow() takes no account of a failed round", () => {
   assertEquals(failed(made.rows[0]!), true);
 });
 
-Deno.test("failed() forgives a contestant without a program", () => {
-  const missing: Entry = {
-    contestant: {
-      ...contestant("python", 3),
-      program: { kind: "missing", why: "not yet" },
-    },
-    rounds: [],
-    problems: ["not yet"],
-  };
-  assertEquals(failed(report(missing).rows[0]!), false);
+Deno.test("failed() forgives a contestant that can't run here", () => {
+  const missing: Entry = { ...entry("python", 3), missing: "no Python" };
+  const made = report(missing);
+  assertEquals(failed(made.rows[0]!), false);
+  assertStringIncludes(
+    formatReport(made, true),
+    "- The python-3: not measured, no Python\n",
+  );
+});
+
+Deno.test("reportRow() keeps no histograms", () => {
+  const [row] = report(entry("node", 3, 200)).rows;
+  assertEquals("histogram" in row!.results[0]!.rounds[0]!, false);
+});
+
+Deno.test("formatReport() shows what is wanted beside what is", () => {
+  const goals: Goal[] = [
+    { measure: "p99", against: "peers", wanted: { 3: 0.5, 5: 0.5 } },
+    { measure: "beside", against: "node", wanted: { 3: 0.7, 5: 0.7 } },
+  ];
+  const withRound = (role: Role, p99: number, besidePerSecond: number) => ({
+    ...entry(role, 3),
+    rounds: [measurementOf({ latencies: [p99], besidePerSecond })],
+  });
+  const text = formatReport(
+    reportOn(
+      { goals, unit: "reads", beside: "writes" },
+      withRound("pool", 20, 6),
+      withRound("node", 100, 10),
+      withRound("python", 50, 9),
+    ),
+    true,
+  );
+  assertStringIncludes(
+    text,
+    "| reads/s | min - max | p50 ms | p99 ms | writes/s " +
+      "| p99 of the best peer | wanted | writes/s of Node | wanted |",
+  );
+  assertStringIncludes(text, "| 0.40 (0.40 - 0.40) | ≤ 0.5: yes |");
+  assertStringIncludes(text, "| 0.60 (0.60 - 0.60) | ≥ 0.7: no |");
+  assertStringIncludes(text, "- Best peer in p99: The python-3");
+});
+
+Deno.test("formatReport() shows pushes where there are some", () => {
+  const rounds = [measurementOf({ pushesPerSecond: 12 })];
+  const listening = { ...entry("node", 3), rounds };
+  const text = formatReport(reportOn({ pushes: true }, listening), true);
+  assertStringIncludes(text, "| pushes/s |");
+  assertEquals(formatReport(report(listening), true).includes("pushes"), false);
 });
 
 Deno.test("formatReport() aligns the columns", () => {
@@ -135,24 +150,27 @@ Deno.test("formatReport() aligns the columns", () => {
   const [headings, echo, node] = lines.slice(lines.indexOf("small") + 4);
   assertEquals(
     headings,
-    "            requests/s         min - max             of echo" +
-      "  of the limit  of Node  p50 ms  p99 ms  server cores  load cores",
+    "            requests/s         min - max                      of echo" +
+      "  p50 ms  p99 ms  server cores  load cores",
   );
   assertEquals(
     echo,
-    "The echo       102,000  98,800 - 106,000                    " +
-      "                           0.25    1.50          0.90        0.50",
+    "The echo       102,000  98,800 - 106,000                             " +
+      "    0.25    1.50          0.90        0.50",
   );
   assertEquals(
     node,
-    "The node-3        12.3       12.3 - 12.3  0.00 (0.00 - 0.00)" +
-      "                           0.25    1.50          0.90        0.50",
+    "The node-3        12.3       12.3 - 12.3  0.00012 (0.00012 - 0.00012)" +
+      "    0.25    1.50          0.90        0.50",
   );
 });
 
 Deno.test("formatReport() writes Markdown", () => {
   const text = formatReport(report(entry("echo", null, 1000)), true);
-  assertStringIncludes(text, "### small\n\nSmall requests. A request has 22");
+  assertStringIncludes(
+    text,
+    "### small\n\nSmall requests. 22 bytes there and 25 back for each of the requests.",
+  );
   assertStringIncludes(text, "\n| --- | ---: |");
   assertStringIncludes(text, "\n| The echo | 1,000 | 1,000 - 1,000 |");
 });
@@ -160,14 +178,13 @@ Deno.test("formatReport() writes Markdown", () => {
 Deno.test("formatReport() says when and where", () => {
   const text = formatReport(report(), false);
   assertStringIncludes(text, "2026-01-02, 2 cores of A Processor, 8 GiB");
-  assertStringIncludes(text, "Medians of 2 rounds of 2 s");
+  assertStringIncludes(text, "2 rounds; load average before: 0.1.");
   assertStringIncludes(text, "Nothing was measured.");
 });
 
 Deno.test("formatReport() names who is missing and what failed", () => {
   const silent: Entry = {
-    contestant: contestant("handler", 3),
-    rounds: [],
+    ...entry("handler", 3),
     problems: ["did not start: no such module\nwith a stack"],
   };
   const text = formatReport(report(silent), true);
@@ -178,11 +195,23 @@ Deno.test("formatReport() names who is missing and what failed", () => {
   assertEquals(text.includes("with a stack"), false);
 });
 
+Deno.test("formatReport() names what a Python program ended with", () => {
+  const silent: Entry = {
+    ...entry("python", 3),
+    problems: [
+      "did not start: Traceback (most recent call last):\n  line 1\nNo module",
+    ],
+  };
+  assertStringIncludes(
+    formatReport(report(silent), true),
+    "- The python-3: not measured, No module",
+  );
+});
+
 Deno.test("formatReport() doubts a figure that the load generator limits", () => {
   const limited: Entry = {
-    contestant: contestant("echo", null),
-    rounds: [measurement(1000, 0.97)],
-    problems: [],
+    ...entry("echo", null),
+    rounds: [measurementOf({ perSecond: 1000, loadCores: 0.97 })],
   };
   assertStringIncludes(
     formatReport(report(limited), false),

@@ -10,7 +10,14 @@ import { install, packages } from "./install.ts";
 import type { RowInfo } from "./load/types.ts";
 import { machine } from "./machine.ts";
 import { measureRow } from "./measure.ts";
-import { choose, HELP, type RunOptions, runOptions } from "./options.ts";
+import {
+  choose,
+  chooseRows,
+  HELP,
+  type RunOptions,
+  runOptions,
+  timingOf,
+} from "./options.ts";
 import { path } from "./path.ts";
 import {
   failed,
@@ -38,12 +45,16 @@ async function main(options: RunOptions): Promise<number> {
     return 0;
   }
   await install();
-  const rows = choose(await offeredRows(), options.rows);
-  const chosen = choose(contestants, options.contestants);
+  const offered = await offeredRows();
   if (options.list) {
-    console.log(`rows: ${namesOf(rows)}\ncontestants: ${namesOf(chosen)}`);
+    const byDefault = offered.filter((row) => row.byDefault);
+    console.log(`rows: ${namesOf(offered)}`);
+    console.log(`by default: ${namesOf(byDefault)}`);
+    console.log(`contestants: ${namesOf(contestants)}`);
     return 0;
   }
+  const rows = chooseRows(offered, options);
+  const chosen = choose(contestants, options.contestants);
   const report = await measureAll(rows, chosen, options);
   console.log(formatReport(report, options.markdown));
   if (options.out) {
@@ -62,7 +73,7 @@ async function offeredRows(): Promise<RowInfo[]> {
 async function measureAll(
   rows: readonly RowInfo[],
   chosen: readonly Contestant[],
-  { timing, seed }: RunOptions,
+  options: RunOptions,
 ): Promise<Report> {
   const date = new Date().toISOString();
   const command = ["deno run -A bench/run.ts", ...Deno.args].join(" ");
@@ -72,13 +83,15 @@ async function measureAll(
     machine: await machine(),
     packages: await packages(),
   };
+  const { rounds, seed } = options;
   const random = randomFrom(seed);
   const reports: RowReport[] = [];
   for (const row of rows) {
+    const timing = timingOf(row, options);
     const result = await measureRow(row, chosen, timing, random);
     reports.push(reportRow(result));
   }
-  return { ...circumstances, timing, seed, rows: reports };
+  return { ...circumstances, rounds, seed, rows: reports };
 }
 
 function namesOf(items: readonly { readonly name: string }[]): string {

@@ -20,15 +20,16 @@ export function spread(values: readonly number[]): Spread | null {
 
 /**
  * How two series relate, round by round: what disturbs a whole round disturbs
- * both. A round that one of them lacks doesn't count.
+ * both. A round that one of them lacks doesn't count, nor does one in which there
+ * is nothing to compare with.
  */
 export function pairedRatios(
   values: readonly (number | null)[],
   base: readonly (number | null)[],
 ): Spread | null {
   const ratios = values.flatMap((value, round) => {
-    const other = base[round] ?? null;
-    return value === null || other === null ? [] : [value / other];
+    const other = base[round] ?? 0;
+    return value === null || other === 0 ? [] : [value / other];
   });
   return spread(ratios);
 }

@@ -35,6 +35,12 @@ Deno.test("pairedRatios() leaves out rounds that one of them lacks", () => {
   assertEquals(pairedRatios([1, 2], []), null);
 });
 
+Deno.test("pairedRatios() leaves out rounds without anything to compare with", () => {
+  const ratios = pairedRatios([1, 2, 0], [0, 4, 0]);
+  assertEquals(ratios, { median: 0.5, min: 0.5, max: 0.5 });
+  assertEquals(pairedRatios([1], [0]), null);
+});
+
 Deno.test("inSeries() adds up the times of a request", () => {
   assertEquals(inSeries([100, 30], [100, 60]), [50, 20]);
   assertEquals(inSeries([100, null, 1], [null, 5]), [null, null, null]);

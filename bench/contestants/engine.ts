@@ -30,8 +30,8 @@ interface EnginePackage {
   };
 }
 
-/** Receives an answer, valid during the call only. */
-export type Receive = (answer: Uint8Array) => void;
+/** Receives what is for a session, valid during the call only. */
+export type Receive = (answer: Uint8Array, session: number) => void;
 
 /** A Perspective server in this thread. */
 export class BareEngine {
@@ -88,7 +88,8 @@ export class BareEngine {
       const at = messages + index * messageBytes;
       const data = this.#address(memory, at);
       const length = memory.getInt32(at + messageBytes - 8, true);
-      receive(new Uint8Array(buffer, data, length));
+      const session = memory.getInt32(at + messageBytes - 4, true);
+      receive(new Uint8Array(buffer, data, length), session);
       module._psp_free(this.#word(data));
     }
     module._psp_free(this.#word(messages));

@@ -1,12 +1,7 @@
 /** Contestant: this package, everything on the main thread. */
-import { PerspectiveHandler, Server } from "../../mod.ts";
-import { TABLE } from "../load/data.mjs";
-import { serve, serveOptions } from "./serve.ts";
+import { Server } from "../../mod.ts";
+import { serveOptions } from "./serve.ts";
+import { serveTable } from "./serve_table.ts";
 
-const { engine, data } = serveOptions();
-const server = new Server({ engine });
-await server.ready;
-const { buffer } = await Deno.readFile(data);
-await server.newLocalClient().table(buffer, { name: TABLE });
-const handler = new PerspectiveHandler({ server });
-serve((request, info) => handler.fetch(request, info));
+const options = serveOptions();
+await serveTable(options, new Server({ engine: options.engine }));

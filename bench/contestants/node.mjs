@@ -10,13 +10,15 @@ const { values } = parseArgs({
   options: {
     engine: { type: "string", default: "" },
     data: { type: "string", default: "" },
+    index: { type: "string" },
   },
 });
 const { table, WebSocketServer } = await import(values.engine);
 // It prints a line per connection; writing them isn't what is measured.
 console.log = () => {};
 const { buffer } = await readFile(values.data);
-await table(buffer, { name: TABLE });
+const { index } = values;
+await table(buffer, { name: TABLE, ...(index && { index }) });
 const { _server: http } = new WebSocketServer({ port: 0 });
 await once(http, "listening");
 const { port } = http.address();

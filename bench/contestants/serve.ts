@@ -7,6 +7,8 @@ export interface ServeOptions {
   readonly engine: string;
   /** File of the table, in Arrow's format. */
   readonly data: string;
+  /** The table's index, if it is to have one. */
+  readonly index: string | undefined;
 }
 
 /** Reads the command line. */
@@ -16,9 +18,10 @@ export function serveOptions(): ServeOptions {
     options: {
       engine: { type: "string", default: "" },
       data: { type: "string", default: "" },
+      index: { type: "string" },
     },
   });
-  return values;
+  return { ...values, index: values.index };
 }
 
 /** Serves on a free port and tells the runner which. */

@@ -1,13 +1,17 @@
 // @ts-check
-/** One connection with one request in flight. */
+/** One connection that does what its script says. */
 // @ts-ignore: npm installs it beside this file for Node; Deno doesn't load it
 import WebSocket from "ws";
-import { complaint } from "./wire.mjs";
+import { complaint, msgIdOf, quickComplaint } from "./wire.mjs";
 
 /** @typedef {import("./types.ts").Request} Request */
 /** @typedef {import("./types.ts").Script} Script */
 /** @typedef {import("./meter.mjs").Meter} Meter */
 /** @typedef {(asked: Request, frame: Uint8Array) => string | undefined} Judge */
+
+/** How long an answer may take when nobody asks for more, in milliseconds. */
+const LATE_MS = 15_000;
+const LATE = `Still busy ${LATE_MS / 1000} s after the last answer was counted`;
 
 export class Client {
   #socket;
@@ -18,6 +22,12 @@ export class Client {
   #onFrame = () => {};
   /** @type {(error: Error) => void} rejects what is being waited for */
   #fail = () => {};
+  /** @type {() => void} ends the loop of one that only listens */
+  #onFinish = () => {};
+  /** @type {Set<number>} the `msg_id`s of what it has subscribed to */
+  #subscriptions = new Set();
+  #pushes = 0;
+  #answers = 0;
   #looping = false;
   #closing = false;
   /** @type {Promise<void>} */
@@ -48,9 +58,12 @@ export class Client {
       if (!this.#closing) this.#fail(new Error(`Socket closed with ${code}`));
     });
     this.#socket.on("message", (/** @type {Uint8Array} */ frame) => {
-      this.#onFrame(frame);
+      if (!this.#isPush(frame)) this.#onFrame(frame);
     });
-    for (const asked of this.#script.open) await this.#ask(asked);
+    for (const asked of this.#script.open) {
+      if (asked.subscribes) this.#subscribe(asked);
+      else await this.#ask(asked);
+    }
   }
 
   /**
@@ -59,46 +72,128 @@ export class Client {
    */
   loop() {
     this.#looping = true;
-    this.#finished = this.#promise((resolve) => this.#askOn(resolve));
+    const { loop, inFlight = 1 } = this.#script;
+    this.#finished = this.#promise((resolve) => {
+      if (loop.length === 0) this.#onFinish = resolve;
+      else if (inFlight === 1) this.#askOn(resolve);
+      else this.#stream(inFlight, resolve);
+    });
     return this.#finished;
   }
 
-  /** Ends the loop after the answer under way. */
+  /** Ends the loop after the answers or the cycle under way. */
   finish() {
     this.#looping = false;
+    this.#onFinish();
     return this.#finished;
   }
 
   /** Sends what comes after the loop and disconnects. */
   async close() {
+    if (this.#subscriptions.size > 0 && this.#pushes === 0) {
+      throw new Error("Nothing was pushed");
+    }
+    const late = setTimeout(() => this.#fail(new Error(LATE)), LATE_MS);
     for (const asked of this.#script.close) await this.#ask(asked);
+    clearTimeout(late);
     this.#closing = true;
     this.#socket.close();
   }
 
-  /** @param {() => void} done */
+  /**
+   * Sends the next request when the answer to the last one is there.
+   *
+   * @param {() => void} done
+   */
   #askOn(done) {
-    const { loop, first, counted } = this.#script;
+    const { loop, first, cycle = 1, pause = 0 } = this.#script;
     let index = first;
-    let answers = 0;
+    let left = cycle;
     let sentAt = 0;
+    let requestBytes = 0;
+    let answerBytes = 0;
     let asked = /** @type {Request} */ (loop[index]);
-    const send = () => {
+    const begin = () => {
+      [left, requestBytes, answerBytes] = [cycle, 0, 0];
       sentAt = performance.now();
+      send();
+    };
+    const send = () => {
+      requestBytes += asked.frame.length;
       this.#socket.send(asked.frame);
     };
     this.#onFrame = (frame) => {
       const latency = performance.now() - sentAt;
-      if (counted) this.#meter.add(latency, asked.frame.length, frame.length);
-      if (this.#meter.samples(answers++) && !this.#accepts(asked, frame)) {
-        return;
-      }
-      if (!this.#looping) return done();
+      answerBytes += frame.length;
+      const isLast = --left === 0;
+      if (isLast) this.#count(latency, requestBytes, answerBytes);
+      if (!this.#passes(asked, frame)) return;
       if (++index === loop.length) index = 0;
       asked = /** @type {Request} */ (loop[index]);
-      send();
+      if (!isLast) send();
+      else if (pause > 0) setTimeout(next, pause);
+      else next();
     };
-    send();
+    const next = () => this.#looping ? begin() : done();
+    begin();
+  }
+
+  /**
+   * Keeps so many requests under way. Their answers may come in any order.
+   *
+   * @param {number} inFlight
+   * @param {() => void} done
+   */
+  #stream(inFlight, done) {
+    const { loop, first } = this.#script;
+    /** @type {Map<number, { asked: Request, sentAt: number }>} */
+    const waiting = new Map();
+    let index = first;
+    const send = () => {
+      const asked = /** @type {Request} */ (loop[index]);
+      if (++index === loop.length) index = 0;
+      waiting.set(asked.msgId, { asked, sentAt: performance.now() });
+      this.#socket.send(asked.frame);
+    };
+    this.#onFrame = (frame) => {
+      const msgId = msgIdOf(frame);
+      const entry = waiting.get(msgId);
+      if (!entry) {
+        return this.#fail(new Error(`Wrong answer: to ${msgId}, not asked`));
+      }
+      waiting.delete(msgId);
+      const latency = performance.now() - entry.sentAt;
+      this.#count(latency, entry.asked.frame.length, frame.length);
+      if (!this.#passes(entry.asked, frame)) return;
+      if (this.#looping) send();
+      else if (waiting.size === 0) done();
+    };
+    for (let nth = 0; nth < inFlight; nth++) send();
+  }
+
+  /**
+   * @param {number} latency
+   * @param {number} requestBytes
+   * @param {number} answerBytes
+   */
+  #count(latency, requestBytes, answerBytes) {
+    if (!this.#script.counted) this.#meter.addBeside();
+    else this.#meter.add(latency, requestBytes, answerBytes);
+  }
+
+  /** @param {Request} asked */
+  #subscribe(asked) {
+    this.#subscriptions.add(asked.msgId);
+    this.#socket.send(asked.frame);
+  }
+
+  /** @param {Uint8Array} frame */
+  #isPush(frame) {
+    if (this.#subscriptions.size === 0) return false;
+    if (!this.#subscriptions.has(msgIdOf(frame))) return false;
+    this.#pushes++;
+    this.#meter.addPush();
+    return true;
   }
 
   /** @param {Request} asked */
@@ -112,11 +207,25 @@ export class Client {
   }
 
   /**
+   * Looks at an answer of the loop, if it is one to look at.
+   *
    * @param {Request} asked
    * @param {Uint8Array} frame
    */
-  #accepts(asked, frame) {
-    const wrong = this.#judge(asked, frame);
+  #passes(asked, frame) {
+    if (this.#meter.samples(this.#answers++)) {
+      return this.#accepts(asked, frame);
+    }
+    return !this.#script.strict || this.#accepts(asked, frame, quickComplaint);
+  }
+
+  /**
+   * @param {Request} asked
+   * @param {Uint8Array} frame
+   * @param {Judge} judge
+   */
+  #accepts(asked, frame, judge = this.#judge) {
+    const wrong = judge(asked, frame);
     if (wrong) this.#fail(new Error(`Wrong answer: ${wrong}`));
     return !wrong;
   }

@@ -10,8 +10,14 @@ import { rowNamed } from "./rows.mjs";
 /** @typedef {import("./options.mjs").Options} Options */
 /** @typedef {import("./types.ts").Script} Script */
 
+/** How long to wait for the first answer to count, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
 await main(async (options) => {
-  const scripts = rowNamed(options.row).scripts(`bench_${process.pid}`);
+  const { beside, scripts: make } = rowNamed(options.row);
+  const pause = beside ? options.pause : 0;
+  const scripts = make(`bench_${process.pid}`)
+    .map((script) => script.counted ? { ...script, pause } : script);
   const meter = new Meter(options.serverPid, process.pid);
   const clients = options.echo === undefined
     ? scripts.map((script) => new Client(options.url, script, meter))
@@ -25,7 +31,7 @@ await main(async (options) => {
 });
 
 /**
- * Lets the clients warm up, then counts.
+ * Lets the clients warm up, then counts, and goes on until there is something.
  *
  * @param {Meter} meter
  * @param {Options} options
@@ -34,6 +40,8 @@ async function count(meter, { warmup, seconds }) {
   await pause(warmup * 1000);
   meter.start();
   await pause(seconds * 1000);
+  const end = performance.now() + PATIENCE_MS;
+  while (meter.empty && performance.now() < end) await pause(20);
   meter.stop();
 }
 
@@ -49,7 +57,7 @@ function echoClient({ url, echo }, script, meter) {
   const bytes = typeof echo === "number" ? echo : undefined;
   return new Client(
     bytes === undefined ? url : `${url}?answer=${bytes}`,
-    { ...script, open: [], close: [] },
+    { ...script, open: [], close: [], strict: false },
     meter,
     (asked, frame) =>
       frame.length === (bytes ?? asked.frame.length)

@@ -1,6 +1,7 @@
 // @ts-check
 /** Counts what was answered between `start()` and `stop()`. */
 import { busySeconds } from "./cpu.mjs";
+import { histogramOf } from "./histogram.mjs";
 
 /** @typedef {import("./types.ts").Measurement} Measurement */
 
@@ -14,6 +15,8 @@ export class Meter {
   #requestBytes = 0;
   #answerBytes = 0;
   #checked = 0;
+  #beside = 0;
+  #pushes = 0;
   /** @type {number[]} in milliseconds */
   #latencies = [];
   #server;
@@ -44,8 +47,13 @@ export class Meter {
     this.#load.stop();
   }
 
+  /** Whether nothing has been counted yet. */
+  get empty() {
+    return this.#latencies.length === 0;
+  }
+
   /**
-   * Counts one answer.
+   * Counts one answer, or the last one of a cycle.
    *
    * @param {number} latency in milliseconds
    * @param {number} requestBytes
@@ -56,6 +64,16 @@ export class Meter {
     this.#latencies.push(latency);
     this.#requestBytes += requestBytes;
     this.#answerBytes += answerBytes;
+  }
+
+  /** Counts what a connection did that only makes others busy. */
+  addBeside() {
+    if (this.#counting) this.#beside++;
+  }
+
+  /** Counts a push. */
+  addPush() {
+    if (this.#counting) this.#pushes++;
   }
 
   /**
@@ -80,6 +98,9 @@ export class Meter {
       requests,
       seconds: this.#seconds,
       perSecond: requests / this.#seconds,
+      besidePerSecond: this.#beside / this.#seconds,
+      pushesPerSecond: this.#pushes / this.#seconds,
+      histogram: histogramOf(sorted),
       latency: {
         p50: quantile(sorted, 0.5),
         p99: quantile(sorted, 0.99),

@@ -8,12 +8,15 @@ import { parseArgs } from "node:util";
  * @property {string} row the workload's name
  * @property {number} warmup seconds before counting
  * @property {number} seconds to count
+ * @property {number} pause milliseconds from an answer to the next request,
+ *   for those who are measured beside others
  * @property {string} url of the server, if there is one
  * @property {number | undefined} serverPid its process
  * @property {"request" | number | undefined} echo for an echo server: what it
  *   sends back, the request or so many bytes
  * @property {string} engine package of the engine, if there is no server
  * @property {string} data file of the table, if there is no server
+ * @property {string | undefined} index its index, if it has one
  */
 
 /**
@@ -29,11 +32,13 @@ export function loadOptions(args) {
       row: { type: "string", default: "table_size" },
       warmup: { type: "string", default: "0.5" },
       seconds: { type: "string", default: "2" },
+      pause: { type: "string", default: "0" },
       url: { type: "string", default: "" },
       "server-pid": { type: "string" },
       echo: { type: "string" },
       engine: { type: "string", default: "" },
       data: { type: "string", default: "" },
+      index: { type: "string" },
     },
   });
   const { "server-pid": pid, echo } = values;
@@ -41,11 +46,13 @@ export function loadOptions(args) {
     row: values.row,
     warmup: Number(values.warmup),
     seconds: Number(values.seconds),
+    pause: Number(values.pause),
     url: values.url,
     serverPid: pid === undefined ? undefined : Number(pid),
     echo: echo === undefined || echo === "request" ? echo : Number(echo),
     engine: values.engine,
     data: values.data,
+    index: values.index,
   };
 }
 

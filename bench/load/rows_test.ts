@@ -1,25 +1,71 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { TABLE_ROWS } from "./data.mjs";
 import { quantile } from "./meter.mjs";
-import { rowNamed, rows } from "./rows.mjs";
-import { complaint, readAnswer, request, tableSize } from "./wire.mjs";
+import { rows } from "./rows.mjs";
+import type { Script } from "./types.ts";
+import {
+  bytesField,
+  complaint,
+  Kind,
+  msgIdOf,
+  quickComplaint,
+  readAnswer,
+  request,
+  stringField,
+  tableSize,
+} from "./wire.mjs";
 
 /** An answer as the engine writes it: a request with other fields in it. */
 const answer = request;
 
+/** The scripts of each row; some take long to make. */
+const scripts = new Map(
+  rows.map((row) => [row.name, row.scripts("test")] as const),
+);
+
+/** Those of one row. */
+function scriptsOf(name: string): Script[] {
+  return scripts.get(name)!;
+}
+
+Deno.test("rows have names of their own", () => {
+  const names = rows.map(({ name }) => name);
+  assertEquals(new Set(names).size, names.length);
+});
+
 Deno.test("every row has a script for each of its connections", () => {
   for (const row of rows) {
-    const scripts = row.scripts("test");
+    const scripts = scriptsOf(row.name);
     assertEquals(scripts.length, row.connections);
-    for (const { loop, first } of scripts) {
+    assertEquals(scripts.some(({ counted }) => counted), true);
+    const others = scripts.filter(({ counted, loop }) =>
+      !counted && loop.length > 0
+    );
+    assertEquals(others.length > 0, row.beside !== null);
+    const subscribes = scripts.some(({ open }) =>
+      open.some(({ subscribes }) => subscribes)
+    );
+    assertEquals(subscribes, row.pushes);
+  }
+});
+
+Deno.test("every script repeats whole cycles", () => {
+  for (const row of rows) {
+    for (const script of scriptsOf(row.name)) {
+      const { loop, first, cycle = 1, inFlight = 1 } = script;
+      if (loop.length === 0) continue;
       assertEquals(loop[first] !== undefined, true);
+      assertEquals([loop.length % cycle, first % cycle], [0, 0]);
+      // Its answers are told apart by their msg_id.
+      assertEquals(loop.length > inFlight, true);
+      assertEquals(cycle === 1 || inFlight === 1, true);
     }
   }
 });
 
 Deno.test("every request can be told from its neighbours by its msg_id", () => {
   for (const row of rows) {
-    for (const { open, loop, close } of row.scripts("test")) {
+    for (const { open, loop, close } of scriptsOf(row.name)) {
       const ids = [...open, ...loop, ...close].map(({ msgId }) => msgId);
       assertEquals(new Set(ids).size, ids.length);
     }
@@ -27,7 +73,7 @@ Deno.test("every request can be told from its neighbours by its msg_id", () => {
 });
 
 Deno.test("the window row reads every window once before it repeats", () => {
-  const [script] = rowNamed("window").scripts("test");
+  const [script] = scriptsOf("window");
   const bodies = script!.loop.map(({ frame }) =>
     readAnswer(frame).body.toString()
   );
@@ -35,9 +81,60 @@ Deno.test("the window row reads every window once before it repeats", () => {
 });
 
 Deno.test("the window row has a view for each connection", () => {
-  const views = rowNamed("window").scripts("test")
+  const views = scriptsOf("window")
     .map(({ open }) => readAnswer(open[0]!.frame).body.toString());
   assertEquals(new Set(views).size, 8);
+});
+
+/** The frames with which the views of a script are made. */
+function configs({ loop }: Script): string[] {
+  return loop.filter(({ kind }) => kind === Kind.makeView)
+    .map(({ frame }) => {
+      const { body } = readAnswer(frame);
+      return bytesField(body, 2).toString();
+    });
+}
+
+Deno.test("no two views of the heavy row are the same", () => {
+  for (const name of ["heavy", "size_beside_heavy", "million_scroll"]) {
+    const all = scriptsOf(name).flatMap(configs);
+    assertEquals(all.length > 1000 / 2, true);
+    assertEquals(new Set(all).size, all.length);
+  }
+});
+
+Deno.test("all views of the heavy_same row are the same", () => {
+  const all = scriptsOf("heavy_same").flatMap(configs);
+  assertEquals(new Set(all).size, 1);
+});
+
+Deno.test("an update changes what earlier ones have written", () => {
+  const [script] = scriptsOf("updates");
+  const updates = script!.loop.map(({ frame }) => {
+    const { body } = readAnswer(frame);
+    return JSON.parse(stringField(bytesField(body, 1), 5));
+  });
+  const last = new Map<number, number>();
+  // The second time round finds what the first one has left.
+  for (const { id, quantity } of [...updates, ...updates]) {
+    assertEquals(new Set(id).size, 50);
+    for (const [index, key] of id.entries()) {
+      assertEquals(key < 1_000_000, true);
+      assertNotEquals(last.get(key), quantity[index]);
+      last.set(key, quantity[index]);
+    }
+  }
+});
+
+Deno.test("msgIdOf() reads the id of an answer", () => {
+  assertEquals(msgIdOf(answer(300, "t", 8).frame), 300);
+  assertEquals(msgIdOf(new Uint8Array([16, 1])), 0);
+});
+
+Deno.test("quickComplaint() leaves the message alone", () => {
+  const asked = tableSize(5, "t", () => "too small");
+  assertEquals(quickComplaint(asked, answer(5, "t", 8).frame), undefined);
+  assertMatch(quickComplaint(asked, answer(6, "t", 8).frame)!, /answer to 6/);
 });
 
 Deno.test("tableSize() is the frame that a client sends", () => {

@@ -11,6 +11,8 @@ export interface Request {
   readonly msgId: number;
   /** The number of the request in the protocol; the answer has the same. */
   readonly kind: number;
+  /** Whether it has no answer but pushes, whenever the server has one. */
+  readonly subscribes?: boolean;
   /**
    * Looks into the answer's message of that kind.
    *
@@ -19,18 +21,63 @@ export interface Request {
   readonly check?: (body: Uint8Array) => string | undefined;
 }
 
+/** What a view shows, as far as the rows need it. */
+export interface ViewConfig {
+  readonly groupBy?: readonly string[];
+  readonly splitBy?: readonly string[];
+  /** All if absent. */
+  readonly columns?: readonly string[];
+  /** A filter: rows in which that column has at least that value. */
+  readonly atLeast?: { readonly column: string; readonly value: number };
+  /** The column by which to sort, descending. */
+  readonly sort?: string;
+}
+
 /** What one connection does: all of `open`, `loop` again and again, `close`. */
 export interface Script {
   /** Sent one by one before the clock starts. */
   readonly open: readonly Request[];
-  /** The timed requests. */
+  /** The timed requests; none for a connection that only listens. */
   readonly loop: readonly Request[];
   /** Where in `loop` this connection begins. */
   readonly first: number;
+  /** How many requests after one another count as one; 1 if absent. */
+  readonly cycle?: number;
+  /** How many requests are under way at a time; 1 if absent. */
+  readonly inFlight?: number;
+  /** Milliseconds from an answer to the next cycle; 0 if absent. */
+  readonly pause?: number;
+  /** Whether every answer is looked at, if only for its kind. */
+  readonly strict?: boolean;
   /** Sent one by one after the clock has stopped. */
   readonly close: readonly Request[];
-  /** `false` for a connection that only makes others busy. */
+  /** `false` for a connection that makes others busy; it is counted apart. */
   readonly counted: boolean;
+}
+
+/** A figure of a contestant in a row. */
+export type Measure =
+  /** What the counted connections do per second; more is better. */
+  | "rate"
+  /** What the others do per second; more is better. */
+  | "beside"
+  /** Latencies of the counted ones; less is better. */
+  | "p50"
+  | "p99";
+
+/** What a figure is compared with, and what is wanted of that ratio. */
+export interface Goal {
+  readonly measure: Measure;
+  /**
+   * The best of Perspective's own servers; the one for Node of the same line
+   * of the engine; the bare engine of that line.
+   */
+  readonly against: "peers" | "node" | "bare";
+  /**
+   * At least that, or at most if less is better; for each line of the engine.
+   * `null` if the ratio is only of interest.
+   */
+  readonly wanted: Readonly<Record<3 | 5, number>> | null;
 }
 
 /** What the runner knows of a workload. */
@@ -39,13 +86,35 @@ export interface RowInfo {
   readonly name: string;
   /** One line for the report. */
   readonly about: string;
-  /** How many connections it opens, each with one request in flight. */
+  /** How many connections it opens. */
   readonly connections: number;
+  /** What is counted, in the plural. */
+  readonly unit: string;
+  /** What those do that aren't counted, in the plural, if there are any. */
+  readonly beside: string | null;
+  /** Whether a connection listens to pushes. */
+  readonly pushes: boolean;
   /**
    * What the echo server sends back to be comparable: each request as it came,
-   * or a frame as long as this row's mean answer.
+   * or a frame as long as this row's mean answer. `null` if nothing would be.
    */
-  readonly echo: "request" | "answer";
+  readonly echo: "request" | "answer" | null;
+  /** Whether the bare engine is a limit here. */
+  readonly bare: boolean;
+  /** Which table is served. */
+  readonly data: "superstore" | "million";
+  /**
+   * Whether each turn has a server of its own, and no other one runs: for what
+   * takes much memory and leaves much behind.
+   */
+  readonly apart: boolean;
+  /** Whether it is measured when no row is named. */
+  readonly byDefault: boolean;
+  /** How long it is measured if nothing else is said. */
+  readonly seconds: number;
+  /** How long it runs before that if nothing else is said. */
+  readonly warmup: number;
+  readonly goals: readonly Goal[];
 }
 
 /** A workload. */
@@ -62,6 +131,9 @@ export interface Answer {
   readonly body: Uint8Array;
 }
 
+/** How often latencies fell into which bucket, see `histogram.mjs`. */
+export type Histogram = readonly (readonly [bucket: number, count: number])[];
+
 /** Latencies in milliseconds. */
 export interface Latency {
   readonly p50: number;
@@ -71,15 +143,20 @@ export interface Latency {
 
 /** What one contestant did in one row in one round. */
 export interface Measurement {
-  /** Counted requests. */
+  /** Counted requests or cycles. */
   readonly requests: number;
   /** The time in which they were answered, in seconds. */
   readonly seconds: number;
   readonly perSecond: number;
+  /** What the uncounted connections did, per second. */
+  readonly besidePerSecond: number;
+  readonly pushesPerSecond: number;
   readonly latency: Latency;
-  /** Mean length of a request, in bytes. */
+  /** The same, to be put together with other rounds. */
+  readonly histogram: Histogram;
+  /** Mean length of a request or of a cycle's, in bytes. */
   readonly requestBytes: number;
-  /** Mean length of an answer, in bytes. */
+  /** Mean length of an answer or of a cycle's, in bytes. */
   readonly answerBytes: number;
   /** How many answers were taken apart and checked. */
   readonly checked: number;

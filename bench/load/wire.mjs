@@ -14,11 +14,17 @@ export const Kind = Object.freeze({
   makeView: 6,
   tableSize: 8,
   deleteView: 11,
+  viewToArrow: 16,
+  onUpdate: 21,
   columnsString: 24,
   makeTable: 27,
+  updateTable: 33,
 });
 
 const SERVER_ERROR = 50;
+
+/** The number of a sort order. */
+const DESCENDING = 2;
 
 /**
  * Builds a request.
@@ -45,7 +51,7 @@ export function request(msgId, entityId, kind, body = () => {}, check) {
  *
  * @param {number} msgId
  * @param {string} table
- * @param {Request["check"]} check
+ * @param {Request["check"]} [check]
  */
 export function tableSize(msgId, table, check) {
   return request(msgId, table, Kind.tableSize, undefined, check);
@@ -57,11 +63,70 @@ export function tableSize(msgId, table, check) {
  * @param {number} msgId
  * @param {string} table
  * @param {Uint8Array} arrow
+ * @param {string} [index] the column that is the index, if there is one
  */
-export function makeTable(msgId, table, arrow) {
+export function makeTable(msgId, table, arrow, index) {
   return request(msgId, table, Kind.makeTable, (writer) => {
     writer.tag(1, WireType.LengthDelimited).fork();
     writer.tag(3, WireType.LengthDelimited).bytes(arrow).join();
+    if (!index) return;
+    writer.tag(2, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(index).join();
+  });
+}
+
+/**
+ * `make_table` without rows.
+ *
+ * @param {number} msgId
+ * @param {string} table
+ * @param {Readonly<Record<string, number>>} columns their types' numbers
+ */
+export function makeTableOf(msgId, table, columns) {
+  return request(msgId, table, Kind.makeTable, (writer) => {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).fork();
+    for (const [name, type] of Object.entries(columns)) {
+      writer.tag(1, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(name);
+      writer.tag(2, WireType.Varint).int32(type).join();
+    }
+    writer.join().join();
+  });
+}
+
+/**
+ * `table_update` with CSV.
+ *
+ * @param {number} msgId
+ * @param {string} table
+ * @param {string} csv
+ */
+export function updateCsv(msgId, table, csv) {
+  return update(msgId, table, 2, csv);
+}
+
+/**
+ * `table_update` with columns as JSON.
+ *
+ * @param {number} msgId
+ * @param {string} table
+ * @param {Readonly<Record<string, readonly unknown[]>>} columns
+ */
+export function updateColumns(msgId, table, columns) {
+  return update(msgId, table, 5, JSON.stringify(columns));
+}
+
+/**
+ * @param {number} msgId
+ * @param {string} table
+ * @param {number} format the field of the data
+ * @param {string} text
+ */
+function update(msgId, table, format, text) {
+  return request(msgId, table, Kind.updateTable, (writer) => {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    writer.tag(format, WireType.LengthDelimited).string(text).join();
   });
 }
 
@@ -73,10 +138,74 @@ export function makeTable(msgId, table, arrow) {
  * @param {string} view
  */
 export function makeFlatView(msgId, table, view) {
+  return makeView(msgId, table, view, {});
+}
+
+/**
+ * `table_make_view`.
+ *
+ * @param {number} msgId
+ * @param {string} table
+ * @param {string} view
+ * @param {import("./types.ts").ViewConfig} config
+ */
+export function makeView(msgId, table, view, config) {
+  const { groupBy = [], splitBy = [], columns, atLeast, sort } = config;
   return request(msgId, table, Kind.makeView, (writer) => {
     writer.tag(1, WireType.LengthDelimited).string(view);
-    writer.tag(2, WireType.LengthDelimited).fork().join();
+    writer.tag(2, WireType.LengthDelimited).fork();
+    for (const name of groupBy) {
+      writer.tag(1, WireType.LengthDelimited).string(name);
+    }
+    for (const name of splitBy) {
+      writer.tag(2, WireType.LengthDelimited).string(name);
+    }
+    if (columns) {
+      writer.tag(3, WireType.LengthDelimited).fork();
+      writer.tag(2, WireType.LengthDelimited).fork();
+      for (const name of columns) {
+        writer.tag(1, WireType.LengthDelimited).string(name);
+      }
+      writer.join().join();
+    }
+    if (atLeast) {
+      writer.tag(4, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(atLeast.column);
+      writer.tag(2, WireType.LengthDelimited).string(">=");
+      writer.tag(3, WireType.LengthDelimited).fork();
+      writer.tag(4, WireType.Bit64).double(atLeast.value).join().join();
+    }
+    if (sort) {
+      writer.tag(5, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(sort);
+      writer.tag(2, WireType.Varint).int32(DESCENDING).join();
+    }
+    writer.join();
   });
+}
+
+/**
+ * `view_on_update` without the rows that changed. Its answers are the pushes.
+ *
+ * @param {number} msgId
+ * @param {string} view
+ * @returns {Request}
+ */
+export function onUpdate(msgId, view) {
+  return { ...request(msgId, view, Kind.onUpdate), subscribes: true };
+}
+
+/**
+ * `view_to_arrow` of all rows.
+ *
+ * @param {number} msgId
+ * @param {string} view
+ * @param {Request["check"]} [check]
+ */
+export function viewToArrow(msgId, view, check) {
+  return request(msgId, view, Kind.viewToArrow, (writer) => {
+    writer.tag(1, WireType.LengthDelimited).fork().join();
+  }, check);
 }
 
 /**
@@ -107,6 +236,19 @@ export function columnsString(msgId, view, start, end, check) {
 }
 
 /**
+ * `view_to_columns_string` of all rows.
+ *
+ * @param {number} msgId
+ * @param {string} view
+ * @param {Request["check"]} check
+ */
+export function allColumnsString(msgId, view, check) {
+  return request(msgId, view, Kind.columnsString, (writer) => {
+    writer.tag(1, WireType.LengthDelimited).fork().join();
+  }, check);
+}
+
+/**
  * Says what is wrong with an answer to a request.
  *
  * @param {Request} asked
@@ -123,6 +265,27 @@ export function complaint(asked, frame) {
       `asked ${asked.msgId} of kind ${asked.kind}`;
   }
   return asked.check?.(answer.body);
+}
+
+/**
+ * Like `complaint`, but doesn't look into the message.
+ *
+ * @param {Request} asked
+ * @param {Uint8Array} frame
+ */
+export function quickComplaint({ msgId, kind }, frame) {
+  return complaint({ frame, msgId, kind }, frame);
+}
+
+/**
+ * The `msg_id` of a response, which is its first field.
+ *
+ * @param {Uint8Array} frame
+ */
+export function msgIdOf(frame) {
+  const reader = new BinaryReader(frame);
+  const [field] = reader.tag();
+  return field === 1 ? reader.uint32() : 0;
 }
 
 /**
@@ -160,6 +323,23 @@ export function stringField(message, wanted) {
     reader.skip(type, field);
   }
   return "";
+}
+
+/**
+ * A field of bytes of a message, none if it isn't there.
+ *
+ * @param {Uint8Array} message
+ * @param {number} wanted the field's number
+ * @returns {Uint8Array}
+ */
+export function bytesField(message, wanted) {
+  const reader = new BinaryReader(message);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === wanted) return reader.bytes();
+    reader.skip(type, field);
+  }
+  return new Uint8Array();
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** The smallest request there is, so all that counts is the way there. */
 import { TABLE, TABLE_ROWS } from "../data.mjs";
+import { DEFAULTS, toPeers } from "../defaults.mjs";
 import { tableSize, uint32Field } from "../wire.mjs";
 
 const CONNECTIONS = 8;
@@ -8,15 +9,19 @@ const FRAMES = 256;
 
 /** @type {import("../types.ts").Row} */
 export const row = {
+  ...DEFAULTS,
   name: "table_size",
   about: `${CONNECTIONS} connections ask for the size of the table`,
   connections: CONNECTIONS,
   echo: "request",
+  bare: true,
+  byDefault: true,
+  goals: [toPeers("rate")],
   scripts: () => Array.from({ length: CONNECTIONS }, script),
 };
 
 /** @returns {import("../types.ts").Script} */
-function script() {
+export function script() {
   const loop = Array.from(
     { length: FRAMES },
     (_, index) => tableSize(index + 1, TABLE, check),

@@ -1,0 +1,40 @@
+// @ts-check
+/** What most rows have in common. */
+
+/** How a row is measured that nothing else is said of. */
+export const DEFAULTS = Object.freeze({
+  unit: "requests",
+  beside: null,
+  pushes: false,
+  echo: null,
+  bare: false,
+  data: /** @type {const} */ ("superstore"),
+  apart: false,
+  byDefault: false,
+  seconds: 2,
+  warmup: 0.5,
+  goals: /** @type {import("./types.ts").Goal[]} */ ([]),
+});
+
+/** The rows on a million rows. */
+export const ON_A_MILLION = Object.freeze({
+  ...DEFAULTS,
+  data: /** @type {const} */ ("million"),
+  apart: true,
+});
+
+/**
+ * A figure to be compared with the best of Perspective's own servers.
+ *
+ * @param {import("./types.ts").Measure} measure
+ * @param {number} [wanted]
+ * @returns {import("./types.ts").Goal}
+ */
+export function toPeers(measure, wanted) {
+  return { measure, against: "peers", wanted: onBothLines(wanted) };
+}
+
+/** @param {number | undefined} value */
+export function onBothLines(value) {
+  return value === undefined ? null : { 3: value, 5: value };
+}
