@@ -76,6 +76,11 @@ export function joinedTables(content: Uint8Array): string[] {
   return tables;
 }
 
+/** The port of a `table_update`. Its data are passed over by their length. */
+export function updatePort(content: Uint8Array): number {
+  return readUint(content, 2);
+}
+
 /** Whether `get_hosted_tables` asks for notifications instead of an answer. */
 export function subscribes(content: Uint8Array): boolean {
   return readFlag(content);

@@ -13,13 +13,16 @@ class TimedEngine implements Engine {
   readonly waiting: { frame: Uint8Array; kind: number }[] = [];
   /** Kinds that it has executed. */
   readonly done: number[] = [];
+  /** Whether it was told to poll, for each of these. */
+  readonly polls: boolean[] = [];
   #listener: EngineListener | undefined;
 
   listen(listener: EngineListener): void {
     this.#listener = listener;
   }
 
-  send(request: Reframed, kind: number): void {
+  send(request: Reframed, kind: number, poll: boolean): void {
+    this.polls.push(poll);
     this.waiting.push({ frame: request.toBytes(), kind });
   }
 
@@ -186,4 +189,48 @@ Deno.test("Session waits for its own changes where they have not been made", () 
   assert(engines[1]!.waiting.length >= 2);
   run();
   assertEquals(frames.map((it) => parts(it).msgId).toSorted(), [10, 11, 12]);
+});
+
+Deno.test("Session.close() comes after what the session has asked", () => {
+  const { engines, router, open, run, place } = timed(2);
+  const { session, frames } = open();
+  const home = [place(session, "a"), place(session, "b")].indexOf(1);
+  run();
+  frames.length = 0;
+  session.handleRequest(frame(10, "t", Kind.TABLE_UPDATE));
+  session.handleRequest(frame(11, `view ${home + 1}`, Kind.VIEW_DIMENSIONS));
+  session.handleRequest(frame(12, "t", Kind.TABLE_UPDATE)); // behind the read
+  session.close();
+  assertEquals(session.closed, true);
+  assertEquals(router.stats().views, 2);
+  run();
+  for (const engine of engines) {
+    const updates = engine.done.filter((kind) => kind === Kind.TABLE_UPDATE);
+    assertEquals(updates.length, 2);
+  }
+  const { sessions, views, pending } = router.stats();
+  assertEquals([sessions, views, pending], [0, 0, 0]);
+  assertEquals(frames, []);
+});
+
+// ENGINE 4.8: a poll costs the same for one update and for a thousand.
+Deno.test("Sequencer lets updates share a poll when an engine is behind", () => {
+  const { engines, router, open, run } = timed(2);
+  const { session, frames } = open();
+  const update = (msgId: number, table = "t") =>
+    session.handleRequest(frame(msgId, table, Kind.TABLE_UPDATE));
+  for (let i = 1; i <= 100; i++) update(i);
+  update(101, "another");
+  update(102);
+  const { collectedChanges } = router.stats();
+  assert(collectedChanges > 90);
+  assert(engines[0]!.waiting.length < 10, "no engine is given more");
+  run();
+  assertEquals(frames.length, 102);
+  const { joinedChanges, changes } = router.stats();
+  assertEquals(changes, 102);
+  assert(joinedChanges >= 90);
+  // Each engine executes the same, and polls at the same places.
+  assertEquals(engines[0]!.polls, engines[1]!.polls);
+  assert(engines[0]!.polls.filter((it) => it).length < 12);
 });

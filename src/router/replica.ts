@@ -33,6 +33,21 @@ export interface ReplicaOwner {
   fatal(replica: Replica, error: Error): void;
   /** A job took so many microseconds. */
   executed(job: Job, micros: number): void;
+  /** There is room for more. */
+  progress(): void;
+}
+
+/** What takes a turn: one job, or changes that nothing may come between. */
+interface Turn extends Waiting {
+  readonly jobs: readonly Job[];
+  readonly isChange: boolean;
+}
+
+/** A job in the engine. */
+interface Sent {
+  readonly job: Job;
+  /** Whether a batch of changes ends with it. */
+  readonly endsChanges: boolean;
 }
 
 /** What a {@linkcode Replica} holds and has done, in numbers. */
@@ -71,9 +86,10 @@ export class Replica implements EngineListener {
   lastReader: object | undefined;
   readonly #engine: Engine;
   readonly #owner: ReplicaOwner;
-  readonly #turns = new Turns<Job>();
+  readonly #turns = new Turns<Turn>();
   /** In the engine, in order. */
-  readonly #sent: Job[] = [];
+  readonly #sent: Sent[] = [];
+  #changesBehind = 0;
   #sentMicros = 0;
   #predicted = 0;
   #isPumping = false;
@@ -103,11 +119,29 @@ export class Replica implements EngineListener {
     return this.#predicted;
   }
 
+  /** Batches of changes that it has been given and hasn't executed. */
+  get changesBehind(): number {
+    return this.#changesBehind;
+  }
+
   /** Executes a job in its turn. */
-  send(job: Job, isChange: boolean): void {
+  send(job: Job): void {
     this.#predicted += job.predicted;
-    if (isChange) this.#turns.addChange(job);
-    else this.#turns.add(job);
+    const { owner, stamp } = job;
+    this.#turns.add({ owner, stamp, jobs: [job], isChange: false });
+    this.#pump();
+  }
+
+  /**
+   * Executes changes in their turn, with nothing between them: a read between
+   * a change and its poll would change what the poll does (ENGINE 2.2, 9.13).
+   */
+  sendChanges(jobs: readonly Job[]): void {
+    for (const { predicted } of jobs) this.#predicted += predicted;
+    this.#changesBehind++;
+    // They are of one owner, who has asked nothing else between them.
+    const { owner, stamp } = jobs[0]!;
+    this.#turns.addChange({ owner, stamp, jobs, isChange: true });
     this.#pump();
   }
 
@@ -161,12 +195,16 @@ export class Replica implements EngineListener {
   executed(micros: number): void {
     this.#executed++;
     this.#busyMicros += micros;
-    const job = this.#sent.shift();
-    if (job === undefined) return; // it was sent at once
+    const sent = this.#sent.shift();
+    if (sent === undefined) return; // it was sent at once
+    const { job, endsChanges } = sent;
     this.#predicted -= job.predicted;
     this.#sentMicros -= job.predicted;
     this.#owner.executed(job, micros);
     this.#pump();
+    if (!endsChanges) return;
+    this.#changesBehind--;
+    this.#owner.progress();
   }
 
   #pump(): void {
@@ -176,12 +214,15 @@ export class Replica implements EngineListener {
       this.#sent.length === 0 ||
       this.#sentMicros < AHEAD_MICROS && this.#sent.length < AHEAD_JOBS
     ) {
-      const job = this.#turns.next();
-      if (job === undefined) break;
-      this.#sent.push(job);
-      this.#sentMicros += job.predicted;
-      if (job.frame === undefined) this.#engine.poll();
-      else this.#engine.send(job.frame, job.kind, job.poll);
+      const turn = this.#turns.next();
+      if (turn === undefined) break;
+      const last = turn.jobs.at(-1);
+      for (const job of turn.jobs) {
+        this.#sent.push({ job, endsChanges: turn.isChange && job === last });
+        this.#sentMicros += job.predicted;
+        if (job.frame === undefined) this.#engine.poll();
+        else this.#engine.send(job.frame, job.kind, job.poll);
+      }
     }
     this.#isPumping = false;
   }

@@ -78,6 +78,10 @@ export interface RouterStats {
   readonly waitingDeletes: number;
   /** Changes of tables so far. */
   readonly changes: number;
+  /** Of these, such that shared the poll of one before them. */
+  readonly joinedChanges: number;
+  /** Changes that wait for an engine that is behind. */
+  readonly collectedChanges: number;
   /** Requests of clients so far. */
   readonly requests: number;
   /** Requests answered with an error of the router's own so far: malformed, unknown. */
@@ -125,6 +129,8 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly replicas: readonly Replica[];
   /** Whether predictions are of use: not where nothing ever waits. */
   readonly predicts: boolean;
+  /** Whether a change may be under way while something else is asked. */
+  readonly tracksChanges: boolean;
   readonly #sequencer: Sequencer;
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
@@ -159,6 +165,7 @@ export class Router implements ReplicaOwner, SessionHost {
     this.replicas = engines.map((engine, i) => new Replica(engine, i, this));
     this.predicts = !this.replicas[0]!.isImmediate;
     this.#isSeveral = engines.length > 1;
+    this.tracksChanges = this.predicts || this.#isSeveral;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
     this.#polledByProgram = options.onPollRequest !== undefined;
@@ -201,6 +208,8 @@ export class Router implements ReplicaOwner, SessionHost {
       pending: this.#routes.size - this.#subscriptions,
       waitingDeletes: this.#waitingDeletes.size + this.tables.waiting,
       changes: this.#sequencer.changes,
+      joinedChanges: this.#sequencer.joined,
+      collectedChanges: this.#sequencer.collected,
       requests: this.#requests,
       refused: this.#refused,
       failed: this.#failed,
@@ -266,13 +275,20 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   /** Hands a change to the sequencer. */
-  change(frame: Reframed, kind: number, owner: object, table: string): void {
+  change(
+    frame: Reframed,
+    kind: number,
+    owner: object,
+    table: string,
+    joins?: string,
+  ): void {
     this.#sequencer.change({
       owner,
       stamp: ++this.#stamp,
       frame,
       kind,
       poll: true,
+      joins,
       ...this.#predict(kind, table),
     });
   }
@@ -293,7 +309,7 @@ export class Router implements ReplicaOwner, SessionHost {
       replica.lastReader = owner;
     }
     const job = { owner, stamp, frame, kind, poll: false };
-    replica.send({ ...job, ...this.#predict(kind, shape) }, false);
+    replica.send({ ...job, ...this.#predict(kind, shape) });
   }
 
   /**
@@ -342,7 +358,10 @@ export class Router implements ReplicaOwner, SessionHost {
    * answered to anyone, and `ownChanges` that aren't answered yet (Invariant 2).
    */
   sees(replica: Replica, ownChanges: number): boolean {
-    if (replica.isPrimary) return true; // it is sent everything in order
+    if (replica.isPrimary) {
+      // It is sent everything in order, but for what is collected.
+      return ownChanges === 0 || this.#sequencer.collected === 0;
+    }
     return ownChanges === 0 &&
       // With polls of its own, a change may be answered and not polled there.
       (!this.#polledByProgram || this.#sequencer.isSettled);
@@ -413,7 +432,7 @@ export class Router implements ReplicaOwner, SessionHost {
     // What all but the primary answer to a change is for nobody.
     if (msgId === 0 && this.#isSeveral) return;
     const route = this.#routes.get(msgId);
-    const isChange = this.#isSeveral && route !== undefined &&
+    const isChange = this.tracksChanges && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
     if (isChange) this.#sequencer.answered(msgId, false);
     try {
@@ -487,6 +506,11 @@ export class Router implements ReplicaOwner, SessionHost {
       if (!route.subscription) reject(route, message);
     }
     for (const session of sessions) session.end(reason);
+  }
+
+  /** See {@linkcode ReplicaOwner.progress}. */
+  progress(): void {
+    this.#sequencer.progress();
   }
 
   /** See {@linkcode ReplicaOwner.executed}. */

@@ -16,6 +16,7 @@ const change = (msgId: number) => ({
   stamp: msgId,
   key: "",
   predicted: 0,
+  joins: "0 t",
 });
 const read = (msgId: number) => simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
 
@@ -25,6 +26,7 @@ const nobody: ReplicaOwner = {
   fault: () => {},
   fatal: () => {},
   executed: () => {},
+  progress: () => {},
 };
 
 /** A sequencer over so many engines, which answer nothing by themselves. */

@@ -41,6 +41,7 @@ import {
   shapeOf,
   subscribes,
   subscriptionId,
+  updatePort,
   withFromView,
 } from "../protocol/requests.ts";
 import {
@@ -107,6 +108,8 @@ export interface SessionHost {
   readonly tables: Tables;
   /** Whether it wants to know of what shape a request is. */
   readonly predicts: boolean;
+  /** Whether a change may be under way while something else is asked. */
+  readonly tracksChanges: boolean;
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** Reserves a `msg_id` at the engine for `route`. */
@@ -116,7 +119,13 @@ export interface SessionHost {
   /** Nobody waits for `msgId` any more. */
   unregister(msgId: number): void;
   /** Hands a change of `table` to the sequencer. */
-  change(frame: Reframed, kind: number, owner: object, table: string): void;
+  change(
+    frame: Reframed,
+    kind: number,
+    owner: object,
+    table: string,
+    joins?: string,
+  ): void;
   /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
   request(
     frame: Reframed,
@@ -178,7 +187,7 @@ export class Session implements RouteOwner {
   readonly #views = new Map<string, View>();
   /** Subscriptions that belong to no view, by the engine's `msg_id`. */
   readonly #subscriptions = new Set<number>();
-  /** Changes that aren't answered yet; counted with several engines only. */
+  /** Changes that aren't answered yet, where they may be under way. */
   #changes = 0;
   /** Requests that have to see these, and those behind them. */
   #held: Uint8Array[] = [];
@@ -268,9 +277,13 @@ export class Session implements RouteOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#router.forget(this);
+    // What it asked is still done: a program may send changes and be gone.
+    if (this.#held.length === 0) this.#release();
+  }
+
+  #release(): void {
     for (const id of this.#subscriptions) this.#unsubscribe(id);
     this.#subscriptions.clear();
-    this.#held = [];
     // A view's subscriptions end with it, in the engine as here.
     for (const view of this.#views.values()) {
       this.#ask(view.replica, view.entity, Kind.VIEW_DELETE);
@@ -298,7 +311,10 @@ export class Session implements RouteOwner {
     this.#changes--;
   }
 
-  /** Takes up again what it held. What still has to wait is held on. */
+  /**
+   * Takes up again what it held. What still has to wait is held on. With the
+   * last of it, a closed session goes.
+   */
   retry(): void {
     const held = this.#held;
     this.#held = [];
@@ -308,6 +324,7 @@ export class Session implements RouteOwner {
       this.#handle(frame);
     }
     this.#held.push(...held);
+    if (this.#closed && this.#held.length === 0) this.#release();
   }
 
   /** Takes the engine's answer to one of this session's requests. */
@@ -370,6 +387,10 @@ export class Session implements RouteOwner {
 
   #onTable(frame: Uint8Array, info: KindInfo): void {
     const { kind } = header;
+    if (
+      info.effect !== "change" &&
+      !this.#router.sees(this.#primary, this.#changes)
+    ) return this.#hold(frame);
     if (info.effect === "read") {
       if (kind === Kind.GET_HOSTED_TABLES && subscribes(content(frame))) {
         this.#subscribe(frame, undefined);
@@ -458,9 +479,10 @@ export class Session implements RouteOwner {
       : undefined;
     const isLazy = deleted !== undefined && !isImmediate(content(frame));
     const { tables } = this.#router;
-    if (deleted !== undefined && tables.isUnsure(deleted)) {
-      return this.#hold(frame);
-    }
+    if (
+      deleted !== undefined && this.#router.tracksChanges &&
+      tables.isUnsure(deleted)
+    ) return this.#hold(frame);
     if (
       deleted !== undefined && tables.hasViews(deleted) &&
       !tables.isSource(deleted) // then the engine says no, in other words
@@ -481,8 +503,8 @@ export class Session implements RouteOwner {
       table,
       kind === Kind.MAKE_JOIN_TABLE ? this.#onJoin(frame, table) : undefined,
     );
-    if (this.#isSeveral) this.#changes++;
-    else if (isLazy) this.#router.waitForDelete(deleted, msgId);
+    if (this.#router.tracksChanges) this.#changes++;
+    if (isLazy && !this.#isSeveral) this.#router.waitForDelete(deleted, msgId);
     let change: Reframed;
     if (fromView !== undefined) {
       change = withFromView(msgId, table, frame, header, fromView.id);
@@ -497,12 +519,14 @@ export class Session implements RouteOwner {
     if (this.#isSeveral && change.byteLength > SHARED_SIZE) {
       change = change.share();
     }
-    this.#router.change(
-      change,
-      kind,
-      this,
-      this.#router.predicts ? entityOf(frame, header) : "",
-    );
+    if (!this.#router.tracksChanges) {
+      return this.#router.change(change, kind, this, "");
+    }
+    const name = entityOf(frame, header);
+    const joins = kind === Kind.TABLE_UPDATE
+      ? `${updatePort(content(frame))} ${name}`
+      : undefined;
+    this.#router.change(change, kind, this, name, joins);
   }
 
   /** Remembers a join, once it is made. */

@@ -47,8 +47,8 @@ export class EarlySession implements ServerSession {
   }
 
   close(): void {
+    // What waits is still done: a program may send changes and be gone.
     this.#closed = true;
-    this.#waiting = [];
     this.#session?.close();
   }
 }

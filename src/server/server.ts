@@ -97,6 +97,8 @@ const NOTHING: RouterStats = {
   pending: 0,
   waitingDeletes: 0,
   changes: 0,
+  joinedChanges: 0,
+  collectedChanges: 0,
   requests: 0,
   refused: 0,
   failed: 0,

@@ -51,6 +51,16 @@ export const UNCOMPARED: readonly { what: string; why: string }[] = [
       "one view, are compared in order",
   },
   {
+    what: "pushes on their way when the session itself ends the subscription",
+    why: "a router that knows drops them; those that come must be the left " +
+      "one's, in order",
+  },
+  {
+    what: "the message of the error that an update from a view gets",
+    why:
+      "the engines don't do it (\"malformed\"), and several of them couldn't",
+  },
+  {
     what: "what a session that closes with requests on their way still gets",
     why: "it depends on the moment; it must be what the left one sent, though",
   },
@@ -98,6 +108,14 @@ export const UNASKED: readonly { what: string; why: string }[] = [
   {
     what: "immediate deletes of join tables that have views, joins of joins",
     why: "they break the join (ENGINE 9.14)",
+  },
+  {
+    what: "table_replace from a view",
+    why: "the engines clear the table and answer an error; a router refuses it",
+  },
+  {
+    what: "in a burst: subscribing to hosted tables",
+    why: "a table that waited for its last view may go after that",
   },
   {
     what: "in a burst of several sessions: tables that two sessions of the " +
@@ -223,6 +241,8 @@ interface Ask {
   readonly text?: string | undefined;
   /** Called with the left server's answer, an error included. */
   readonly after?: ((answer: Parts) => void) | undefined;
+  /** Whether it gets an error with whatever message. */
+  readonly anyError?: boolean | undefined;
   /** Called before it is sent, with its `msg_id`. */
   readonly before?: ((msgId: number) => void) | undefined;
 }
@@ -569,10 +589,13 @@ class Steps {
     features: () => ({ kind: Kind.GET_FEATURES, entity: "" }),
     systemInfo: () => ({ kind: Kind.SERVER_SYSTEM_INFO, entity: "" }),
     hostedTables: () => ({ kind: Kind.GET_HOSTED_TABLES, entity: "" }),
-    onHostedTables: (client) =>
-      this.#subscribe(client, Kind.GET_HOSTED_TABLES, "", undefined, (w) => {
-        w.tag(1, 0).bool(true);
-      }),
+    onHostedTables: (client) => {
+      if (this.#scope.client !== undefined) return undefined;
+      const subscribe: Fill = (w) => w.tag(1, 0).bool(true);
+      const text = "subscribed to";
+      const kind = Kind.GET_HOSTED_TABLES;
+      return this.#subscribe(client, kind, "", undefined, subscribe, text);
+    },
     unknownKind: () => ({
       kind: this.#random.pick([41, 45, 49, ...this.#line === "3" ? [38] : []]),
       entity: "t0",
@@ -734,7 +757,12 @@ class Steps {
       [Kind.VIEW_ON_DELETE, Kind.VIEW_REMOVE_DELETE],
       [Kind.VIEW_ON_REMOVE, Kind.VIEW_REMOVE_ON_REMOVE],
     ]);
-    const subscription = live.length > 0 ? random.pick(live) : undefined;
+    // By kind first: there are many more on views than others.
+    const kinds = [...new Set(live.map(({ kind }) => kind))];
+    const chosen = kinds.length > 0 ? random.pick(kinds) : undefined;
+    const subscription = chosen === undefined
+      ? undefined
+      : random.pick(live.filter(({ kind }) => kind === chosen));
     if (subscription === undefined || random.chance(0.25)) {
       // Not its own id, and as often not its kind or its view.
       if (this.#scope.owners !== undefined) return undefined;
@@ -807,7 +835,7 @@ class Steps {
   }
 
   /** What can be sent to `table`. */
-  #data(client: Client, table: Table): Data {
+  #data(client: Client, table: Table, isReplace: boolean): Data {
     const random = this.#random;
     const { columns, nulls } = table;
     if (random.chance(0.06)) {
@@ -830,10 +858,10 @@ class Steps {
       client,
       (it) => it.pivots === 0 && !it.isSplit && fits(it.columns),
     );
-    if (view !== undefined && random.chance(0.2)) {
+    if (!isReplace && view !== undefined && random.chance(0.2)) {
       return { form: "view", value: view.id };
     }
-    if (nulls && random.chance(0.02)) {
+    if (!isReplace && nulls && random.chance(0.02)) {
       return { form: "view", value: "no such view" };
     }
     const form = random.pick(DELIMITED_FORMS);
@@ -869,7 +897,10 @@ class Steps {
     const isTaken = there.length > 0 && random.chance(0.1);
     if (!isTaken && there.length >= MOST_TABLES) return undefined;
     const name = isTaken ? random.pick(there).name : this.#freeName("t");
-    const isLookup = this.#line === "5" && random.chance(0.2);
+    const isLookup = this.#line === "5" &&
+      random.chance(
+        there.some(({ columns }) => columns === LOOKUP) ? 0.1 : 0.4,
+      );
     const columns = isLookup ? LOOKUP : random.shuffled(
       (Object.keys(ROLES) as (keyof typeof ROLES)[]).map(column),
     )
@@ -1013,7 +1044,7 @@ class Steps {
       const data: Data = { form: "rows", value: '[{"k":1}]' };
       return { kind, entity: "no such table", content: dataField(data) };
     }
-    const data = this.#data(client, table);
+    const data = this.#data(client, table, kind === Kind.TABLE_REPLACE);
     let port = 0;
     if (kind === Kind.TABLE_UPDATE && random.chance(0.4)) {
       port = random.pick(table.ports);
@@ -1026,6 +1057,7 @@ class Steps {
         if (port !== 0) w.tag(2, 0).uint32(port);
       },
       text: dataText(data) + (port === 0 ? "" : ` by port ${port}`),
+      anyError: data.form === "view",
     };
   }
 
@@ -1545,11 +1577,11 @@ const CHOICES: readonly (readonly [number, Choice, boolean])[] = [
   [1, "features", true],
   [1, "systemInfo", true],
   [2, "hostedTables", false],
-  [2, "onHostedTables", false],
+  [3, "onHostedTables", false],
   [1, "unknownKind", true],
   [4, "unsubscribe", true],
   [6, "makeTable", false],
-  [2, "makeJoin", false],
+  [4, "makeJoin", false],
   [3, "size", true],
   [2, "schema", true],
   [2, "makePort", true],
@@ -1726,6 +1758,10 @@ interface Pair {
   readonly left: ServerSession;
   readonly right: ServerSession;
   readonly expected: Map<number, Expected[]>;
+  /** Pushes that needn't come any more, since the session unsubscribed. */
+  readonly optional: Map<number, Expected[]>;
+  /** Requests whose errors may say anything. */
+  readonly anyErrors: Set<number>;
   /** Answers of the right side to lazy deletes that came first. */
   readonly early: Map<number, Uint8Array[]>;
   /** Lazy deletes. */
@@ -1909,6 +1945,8 @@ class Comparison {
         { onEnd: onEnd("right") },
       ),
       expected: new Map(),
+      optional: new Map(),
+      anyErrors: new Set(),
       early: new Map(),
       lazy: new Set(),
       leftCounts: new Map(),
@@ -1925,6 +1963,7 @@ class Comparison {
     pair.closed = true;
     for (const { length } of pair.expected.values()) this.#missing -= length;
     pair.expected.clear();
+    pair.optional.clear();
     pair.early.clear();
     this.#steps.closed(pair.client);
     pair.right.close();
@@ -1948,7 +1987,12 @@ class Comparison {
         this.#errors++;
         pair.client.subscriptions.delete(msgId);
       } else count(this.#kinds, ask.kind);
+      if (ask.anyError) pair.anyErrors.add(msgId);
+      const before = [...pair.client.subscriptions.keys()];
       ask.after?.(answer);
+      if (kindInfo(ask.kind)?.effect === "unsubscribe") {
+        for (const it of before) this.#unsubscribed(pair, it);
+      }
     } else if (isSubscription) count(this.#kinds, ask.kind);
     else if (ask.kind === Kind.TABLE_DELETE) {
       count(this.#kinds, ask.kind);
@@ -1957,6 +2001,15 @@ class Comparison {
       this.#fail("The left side didn't answer");
     }
     pair.right.handleRequest(bytes);
+  }
+
+  /** If `msgId` is a subscription no more, its pushes needn't come any more. */
+  #unsubscribed(pair: Pair, msgId: number): void {
+    const waiting = pair.expected.get(msgId);
+    if (pair.client.subscriptions.has(msgId) || waiting === undefined) return;
+    pair.expected.delete(msgId);
+    pair.optional.set(msgId, waiting);
+    this.#missing -= waiting.length;
   }
 
   // -- Frames -----------------------------------------------------------------
@@ -2032,7 +2085,15 @@ class Comparison {
         `right: ${readable(bytes)}`,
       ]);
     }
-    const { msgId } = parts(bytes);
+    const { msgId, kind } = parts(bytes);
+    const optional = pair.optional.get(msgId);
+    if (optional !== undefined) {
+      const at = optional.findIndex(({ frame }) => same(frame, bytes));
+      if (at >= 0) {
+        optional.splice(0, at + 1);
+        return;
+      }
+    }
     const expected = pair.expected.get(msgId)?.shift();
     count(pair.rightCounts, msgId);
     if (expected === undefined) {
@@ -2045,7 +2106,9 @@ class Comparison {
         [`right: ${readable(bytes)}`],
       );
     }
-    if (!same(expected.frame, bytes)) {
+    const isAnyError = pair.anyErrors.has(msgId) && kind === SERVER_ERROR &&
+      parts(expected.frame).kind === SERVER_ERROR;
+    if (!isAnyError && !same(expected.frame, bytes)) {
       return this.#differs(pair, expected.frame, bytes, expected.step);
     }
     const { own } = expected;
