@@ -223,14 +223,14 @@ Deno.test("Sequencer lets updates share a poll when an engine is behind", () => 
   update(101, "another");
   update(102);
   const { collectedChanges } = router.stats();
-  assert(collectedChanges > 90);
-  assert(engines[0]!.waiting.length < 10, "no engine is given more");
+  assert(collectedChanges > 80);
+  assert(engines[0]!.waiting.length < 20, "no engine is given more");
   run();
   assertEquals(frames.length, 102);
   const { joinedChanges, changes } = router.stats();
   assertEquals(changes, 102);
-  assert(joinedChanges >= 90);
+  assert(joinedChanges >= 80);
   // Each engine executes the same, and polls at the same places.
   assertEquals(engines[0]!.polls, engines[1]!.polls);
-  assert(engines[0]!.polls.filter((it) => it).length < 12);
+  assert(engines[0]!.polls.filter((it) => it).length < 25);
 });

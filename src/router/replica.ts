@@ -46,6 +46,8 @@ interface Turn extends Waiting {
 /** A job in the engine. */
 interface Sent {
   readonly job: Job;
+  /** Whether it is a change. */
+  readonly isChange: boolean;
   /** Whether a batch of changes ends with it. */
   readonly endsChanges: boolean;
 }
@@ -72,6 +74,14 @@ export interface ReplicaStats {
 const AHEAD_MICROS = 2_000;
 const AHEAD_JOBS = 64;
 
+/**
+ * Batches of changes that an engine may be behind, and microseconds of them:
+ * enough that it doesn't run dry while messages travel. The more it is behind,
+ * the larger the next batch gets.
+ */
+const MOST_BEHIND = 16;
+const BEHIND_MICROS = 20_000;
+
 /** An engine of the router's, what waits for it, and how busy it is. */
 export class Replica implements EngineListener {
   /**
@@ -89,7 +99,11 @@ export class Replica implements EngineListener {
   readonly #turns = new Turns<Turn>();
   /** In the engine, in order. */
   readonly #sent: Sent[] = [];
+  /** Batches of changes that it has been given and hasn't executed. */
   #changesBehind = 0;
+  /** What such a batch takes, and what the one under way has taken so far. */
+  #batchMicros = 0;
+  #micros = 0;
   #sentMicros = 0;
   #predicted = 0;
   #isPumping = false;
@@ -119,9 +133,15 @@ export class Replica implements EngineListener {
     return this.#predicted;
   }
 
-  /** Batches of changes that it has been given and hasn't executed. */
-  get changesBehind(): number {
-    return this.#changesBehind;
+  /**
+   * Whether it should be given no more changes yet, with `coming` batches on
+   * their way to it. What a batch takes here is learnt from the ones before; it
+   * is mostly the views that make it slow.
+   */
+  isBehind(coming: number): boolean {
+    const batches = this.#changesBehind + coming;
+    return batches >= MOST_BEHIND ||
+      batches * this.#batchMicros > BEHIND_MICROS;
   }
 
   /** Executes a job in its turn. */
@@ -197,12 +217,15 @@ export class Replica implements EngineListener {
     this.#busyMicros += micros;
     const sent = this.#sent.shift();
     if (sent === undefined) return; // it was sent at once
-    const { job, endsChanges } = sent;
+    const { job, isChange, endsChanges } = sent;
     this.#predicted -= job.predicted;
     this.#sentMicros -= job.predicted;
     this.#owner.executed(job, micros);
     this.#pump();
+    if (isChange) this.#micros += micros;
     if (!endsChanges) return;
+    this.#batchMicros += (this.#micros - this.#batchMicros) / 4;
+    this.#micros = 0;
     this.#changesBehind--;
     this.#owner.progress();
   }
@@ -218,7 +241,12 @@ export class Replica implements EngineListener {
       if (turn === undefined) break;
       const last = turn.jobs.at(-1);
       for (const job of turn.jobs) {
-        this.#sent.push({ job, endsChanges: turn.isChange && job === last });
+        const { isChange } = turn;
+        this.#sent.push({
+          job,
+          isChange,
+          endsChanges: isChange && job === last,
+        });
         this.#sentMicros += job.predicted;
         if (job.frame === undefined) this.#engine.poll();
         else this.#engine.send(job.frame, job.kind, job.poll);

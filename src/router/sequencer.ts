@@ -24,12 +24,6 @@ interface Batch {
   readonly failed: Set<number>;
 }
 
-/**
- * Batches that a replica may be behind. Enough that none runs dry while
- * messages travel; the more one lags, the larger the next batch gets.
- */
-const MOST_BEHIND = 4;
-
 /** Changes, and bytes, that share a poll at most. */
 const MOST_CHANGES = 1_000;
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -52,7 +46,6 @@ const MOST_BYTES = 16 * 1024 * 1024;
  * read doesn't do that by itself (ENGINE 2.4).
  */
 export class Sequencer {
-  readonly #replicas: readonly Replica[];
   readonly #primary: Replica;
   readonly #others: readonly Replica[];
   readonly #onPollRequest: (() => void) | undefined;
@@ -69,7 +62,6 @@ export class Sequencer {
 
   /** Orders the changes of `replicas`; `onPollRequest` asks the program to poll. */
   constructor(replicas: readonly Replica[], onPollRequest?: () => void) {
-    this.#replicas = replicas;
     this.#primary = replicas[0]!;
     this.#others = replicas.slice(1);
     this.#onPollRequest = onPollRequest;
@@ -115,6 +107,7 @@ export class Sequencer {
     batch.open.delete(msgId);
     if (failed) batch.failed.add(msgId);
     this.#forward();
+    this.progress();
   }
 
   /** A replica has executed something: there may be room for what has collected. */
@@ -143,7 +136,9 @@ export class Sequencer {
   }
 
   #isBehind(): boolean {
-    return this.#replicas.some((it) => it.changesBehind >= MOST_BEHIND);
+    // What the primary is still at comes to the others when it has answered.
+    return this.#primary.isBehind(0) ||
+      this.#others.some((it) => it.isBehind(this.#batches.length));
   }
 
   /** The next of what has collected, and what may share its poll. */
