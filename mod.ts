@@ -49,7 +49,11 @@ export type {
   ServerSession,
 } from "./src/server/server_session.ts";
 export type { Prediction, RouterStats } from "./src/router/router.ts";
-export type { FrameRole, SendFrame, SessionEnd } from "./src/router/session.ts";
+export type {
+  FrameRole,
+  SendFrame,
+  SessionEnd,
+} from "./src/router/session_host.ts";
 export type {
   Engine,
   EngineListener,

@@ -25,13 +25,14 @@ import {
 } from "./replica.ts";
 import type { Route } from "./route.ts";
 import { Sequencer } from "./sequencer.ts";
-import {
-  Session,
-  type SessionEnd,
-  type SessionHost,
-  type SessionLimits,
-  type SessionOptions,
-} from "./session.ts";
+import { Session } from "./session.ts";
+import type {
+  Holding,
+  SessionEnd,
+  SessionHost,
+  SessionLimits,
+  SessionOptions,
+} from "./session_host.ts";
 import { Tables } from "./tables.ts";
 import { ViewNames } from "./view.ts";
 import { WaitingDeletes } from "./waiting_deletes.ts";
@@ -137,7 +138,7 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly #routes = new Map<number, Route>();
   readonly #waitingDeletes = new WaitingDeletes();
   /** Sessions with requests that wait for changes to be answered. */
-  readonly #holding = new Set<Session>();
+  readonly #holding = new Set<Holding>();
   readonly #polledByProgram: boolean;
   readonly #isSeveral: boolean;
   readonly #limits: SessionLimits;
@@ -247,8 +248,8 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   /** A session has closed. */
-  forget(session: Session): void {
-    this.#sessions.delete(session);
+  forget(session: object): void {
+    this.#sessions.delete(session as Session);
   }
 
   /** Reserves a `msg_id` at the engine for `route`. */
@@ -368,7 +369,7 @@ export class Router implements ReplicaOwner, SessionHost {
   }
 
   /** `session` waits until more is answered. */
-  hold(session: Session): void {
+  hold(session: Holding): void {
     this.#holding.add(session);
   }
 

@@ -16,7 +16,7 @@ import {
 } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats } from "../router/router.ts";
-import type { SendFrame } from "../router/session.ts";
+import type { SendFrame } from "../router/session_host.ts";
 import { EarlySession } from "./early_session.ts";
 import { type LocalClient, newLocalClient } from "./local_client.ts";
 import type { NewSessionOptions, ServerSession } from "./server_session.ts";

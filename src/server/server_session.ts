@@ -5,7 +5,7 @@
  */
 
 import type { Line } from "../protocol/kinds.ts";
-import type { SessionEnd } from "../router/session.ts";
+import type { SessionEnd } from "../router/session_host.ts";
 
 /** A client's session on a {@linkcode Server}. */
 export interface ServerSession {

@@ -6,7 +6,7 @@
 
 import { setImmediate } from "node:timers";
 import { logError, toError } from "../errors.ts";
-import type { FrameRole } from "../router/session.ts";
+import type { FrameRole } from "../router/session_host.ts";
 
 /** What is used of a `WebSocket`. */
 export interface Sink {

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { FrameRole } from "../router/session.ts";
+import type { FrameRole } from "../router/session_host.ts";
 import { forAll } from "../testing/random.ts";
 import {
   type Sink,

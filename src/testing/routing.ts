@@ -8,8 +8,8 @@
 import type { ErrorStage } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
 import { Router } from "../router/router.ts";
-import type { SessionEnd } from "../router/session.ts";
-import type { FrameRole, Session } from "../router/session.ts";
+import type { Session } from "../router/session.ts";
+import type { FrameRole, SessionEnd } from "../router/session_host.ts";
 import {
   FakeEngine,
   type FakeEngineOptions,

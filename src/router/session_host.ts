@@ -1,0 +1,127 @@
+/**
+ * What a session and the router that opened it know of each other.
+ *
+ * @module
+ */
+
+import type { Reframed } from "../protocol/frame.ts";
+import type { Line } from "../protocol/kinds.ts";
+import type { Replica } from "./replica.ts";
+import type { Route } from "./route.ts";
+import type { Tables } from "./tables.ts";
+import type { ViewNames } from "./view.ts";
+
+/**
+ * What a frame is to whoever writes it out.
+ *
+ * - `"answer"`: the answer to a request
+ * - `"push"`: a push that says something of its own, such as a delta
+ * - a number: a notification that only says "changed". Two with the same
+ *   number say the same, so that one which still waits can stand for the next.
+ */
+export type FrameRole = "answer" | "push" | number;
+
+/** Takes a frame for a client. */
+export type SendFrame = (
+  frame: Uint8Array,
+  role: FrameRole,
+) => void | Promise<void>;
+
+/** Why a session ended that its client didn't close. */
+export type SessionEnd = "engine lost" | "server closed";
+
+/** How one session is set up. */
+export interface SessionOptions {
+  /** Takes the frames for the client. */
+  readonly send: SendFrame;
+  /**
+   * Whether `send` is done with a frame when it returns. Such a frame may lie
+   * in the engine's own memory, which saves a copy. Otherwise each frame is
+   * the taker's to keep.
+   */
+  readonly takesLent?: boolean | undefined;
+  /** The line that the client is of; by default the engine's. */
+  readonly line?: Line | undefined;
+  /** Called when the session is ended from this side. */
+  readonly onEnd?: ((reason: SessionEnd) => void) | undefined;
+}
+
+/** What a session may have in flight: asked and not answered. */
+export interface SessionLimits {
+  /** Requests. */
+  readonly maxInFlight: number;
+  /** Bytes of requests. */
+  readonly maxInFlightSize: number;
+}
+
+/** A session that holds requests until more is answered. */
+export interface Holding {
+  /** Takes up again what it holds. */
+  retry(): void;
+}
+
+/** What a session needs of the router that opened it. */
+export interface SessionHost {
+  /** The line of the engine. */
+  readonly line: Line;
+  /** Names for views. */
+  readonly viewNames: ViewNames;
+  /** Which tables have views. */
+  readonly tables: Tables;
+  /** Whether it wants to know of what shape a request is. */
+  readonly predicts: boolean;
+  /** Whether a change may be under way while something else is asked. */
+  readonly tracksChanges: boolean;
+  /** All engines; the first is the primary. */
+  readonly replicas: readonly Replica[];
+  /** Reserves a `msg_id` at the engine for `route`. */
+  register(route: Route): number;
+  /** What `msgId` stands for at the engine. */
+  route(msgId: number): Route | undefined;
+  /** Nobody waits for `msgId` any more. */
+  unregister(msgId: number): void;
+  /** Hands a change of `table` to the sequencer. */
+  change(
+    frame: Reframed,
+    kind: number,
+    owner: object,
+    table: string,
+    joins?: string,
+  ): void;
+  /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
+  request(
+    frame: Reframed,
+    kind: number,
+    replica: Replica,
+    owner: object,
+    shape: string,
+  ): void;
+  /** Where `owner` best makes a view of `shape`. */
+  placeView(owner: object, table: string, shape: string): Replica;
+  /** The replica that has least to do. */
+  leastBusy(): Replica;
+  /** Whether a request to `replica` would see all changes it has to see. */
+  sees(replica: Replica, ownChanges: number): boolean;
+  /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
+  hold(session: Holding): void;
+  /** Has sessions retry that hold requests. */
+  wake(): void;
+  /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
+  deleteTable(table: string, waiting: readonly number[]): void;
+  /** Tells whoever subscribed that the list of hosted tables has changed. */
+  notifyHostedTables(): void;
+  /** Request `msgId` deletes `table` lazily. */
+  waitForDelete(table: string, msgId: number): void;
+  /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
+  deleteAnswered(table: string, msgId: number, frame: Uint8Array): void;
+  /** The session has closed. */
+  forget(session: object): void;
+  /** The client asked something. */
+  countRequest(): void;
+  /** A request was refused without the engine. */
+  countRefused(): void;
+  /** A frame came for nobody. */
+  countDropped(): void;
+  /** A view began (1) or ended (-1). */
+  countViews(replica: Replica, difference: 1 | -1): void;
+}
