@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { toError } from "../errors.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { newHeader, readHeader } from "../protocol/header.ts";
@@ -187,21 +188,14 @@ const FEATURES = simpleRequest(1, new Uint8Array(0), Kind.GET_FEATURES);
  */
 function lineOf(frame: Uint8Array): Line {
   readHeader(frame, header);
+  const features = new BinaryReader(
+    frame.subarray(header.contentStart, header.bodyEnd),
+  );
   let line: Line = "3";
-  let at = header.contentStart;
-  while (at < header.bodyEnd) {
-    // Every field here is a varint or has a length; all numbers are below 16.
-    const field = frame[at]! >>> 3;
-    const isVarint = (frame[at]! & 7) === 0;
+  while (features.pos < features.len) {
+    const [field, wireType] = features.tag();
     if (field >= 8) line = "5";
-    at++;
-    let value = 0;
-    for (let shift = 0;; shift += 7) {
-      const byte = frame[at++]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80 || at >= header.bodyEnd) break;
-    }
-    if (!isVarint) at += value;
+    features.skip(wireType);
   }
   return line;
 }

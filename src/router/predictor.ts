@@ -26,8 +26,8 @@ export class Predictor {
   readonly #tables = new Map<string, number>();
 
   /** Microseconds that a request of `key` will take. */
-  predict(key: string): number | undefined {
-    return this.#times.get(key);
+  predict(key: string): number {
+    return this.#times.get(key) ?? UNKNOWN;
   }
 
   /** The same, or what making a view of `table` may take. */

@@ -100,9 +100,6 @@ export interface RouterStats {
 const FIRST_ID = 0x1000_0000;
 const LAST_ID = 0xffff_ffff;
 
-/** Microseconds for requests that nothing is known of. */
-const UNKNOWN = 100;
-
 /** With less than so many microseconds of work an engine is as good as idle. */
 const NEARLY_IDLE = 1_000;
 
@@ -226,33 +223,33 @@ export class Router implements ReplicaOwner, SessionHost {
 
   // -- For sessions ----------------------------------------------------------
 
-  /** A client asked something. */
+  /** See {@linkcode SessionHost.countRequest}. */
   countRequest(): void {
     this.#requests++;
   }
 
-  /** A client's request was refused by the router. */
+  /** See {@linkcode SessionHost.countRefused}. */
   countRefused(): void {
     this.#refused++;
   }
 
-  /** A frame came for nobody. */
+  /** See {@linkcode SessionHost.countDropped}. */
   countDropped(): void {
     this.#dropped++;
   }
 
-  /** A view began (1) or ended (-1). */
+  /** See {@linkcode SessionHost.countViews}. */
   countViews(replica: Replica, difference: 1 | -1): void {
     this.#views += difference;
     replica.views += difference;
   }
 
-  /** A session has closed. */
+  /** See {@linkcode SessionHost.forget}. */
   forget(session: object): void {
     this.#sessions.delete(session as Session);
   }
 
-  /** Reserves a `msg_id` at the engine for `route`. */
+  /** See {@linkcode SessionHost.register}. */
   register(route: Route): number {
     do {
       this.#lastId = this.#lastId === LAST_ID ? FIRST_ID : this.#lastId + 1;
@@ -262,12 +259,12 @@ export class Router implements ReplicaOwner, SessionHost {
     return this.#lastId;
   }
 
-  /** What `msgId` stands for at the engine. */
+  /** See {@linkcode SessionHost.route}. */
   route(msgId: number): Route | undefined {
     return this.#routes.get(msgId);
   }
 
-  /** Nobody waits for `msgId` any more. */
+  /** See {@linkcode SessionHost.unregister}. */
   unregister(msgId: number): void {
     const route = this.#routes.get(msgId);
     if (route === undefined) return;
@@ -275,7 +272,7 @@ export class Router implements ReplicaOwner, SessionHost {
     if (route.subscription) this.#subscriptions--;
   }
 
-  /** Hands a change to the sequencer. */
+  /** See {@linkcode SessionHost.change}. */
   change(
     frame: Reframed,
     kind: number,
@@ -294,7 +291,7 @@ export class Router implements ReplicaOwner, SessionHost {
     });
   }
 
-  /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
+  /** See {@linkcode SessionHost.request}. */
   request(
     frame: Reframed,
     kind: number,
@@ -368,12 +365,12 @@ export class Router implements ReplicaOwner, SessionHost {
       (!this.#polledByProgram || this.#sequencer.isSettled);
   }
 
-  /** `session` waits until more is answered. */
+  /** See {@linkcode SessionHost.hold}. */
   hold(session: Holding): void {
     this.#holding.add(session);
   }
 
-  /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
+  /** See {@linkcode SessionHost.deleteTable}. */
   deleteTable(table: string, waiting: readonly number[]): void {
     const msgId = this.register({
       session: undefined,
@@ -398,7 +395,7 @@ export class Router implements ReplicaOwner, SessionHost {
     );
   }
 
-  /** Tells whoever subscribed that the list of hosted tables has changed. */
+  /** See {@linkcode SessionHost.notifyHostedTables}. */
   notifyHostedTables(): void {
     for (const [msgId, { kind, subscription }] of [...this.#routes]) {
       if (subscription && kind === Kind.GET_HOSTED_TABLES) {
@@ -410,12 +407,12 @@ export class Router implements ReplicaOwner, SessionHost {
     }
   }
 
-  /** Request `msgId` deletes `table` lazily. */
+  /** See {@linkcode SessionHost.waitForDelete}. */
   waitForDelete(table: string, msgId: number): void {
     this.#waitingDeletes.add(table, msgId);
   }
 
-  /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
+  /** See {@linkcode SessionHost.deleteAnswered}. */
   deleteAnswered(table: string, msgId: number, frame: Uint8Array): void {
     for (const earlier of this.#waitingDeletes.answered(table, msgId)) {
       // The answers differ only in the header, which is replaced anyway.
@@ -527,7 +524,7 @@ export class Router implements ReplicaOwner, SessionHost {
   #predict(kind: number, shape: string): { key: string; predicted: number } {
     if (!this.predicts) return { key: "", predicted: 0 };
     const key = keyOf(kind, shape);
-    return { key, predicted: this.#predictor.predict(key) ?? UNKNOWN };
+    return { key, predicted: this.#predictor.predict(key) };
   }
 
   #changeAnswered(route: Route): void {
