@@ -5,6 +5,7 @@
  */
 
 import type { Header } from "../protocol/header.ts";
+import { NO_BYTES } from "../protocol/frame.ts";
 import type { View } from "./view.ts";
 
 /** Whoever gets the frames of a route. */
@@ -54,4 +55,18 @@ export interface Route {
    * frame is lent, as the engine lent it.
    */
   readonly take: ((frame: Uint8Array, header: Header) => void) | undefined;
+}
+
+/** The route of what the router asks on its own account. */
+export function ownRoute(kind: number, take: Route["take"]): Route {
+  return {
+    session: undefined,
+    msgId: 0,
+    kind,
+    entity: NO_BYTES,
+    size: 0,
+    subscription: false,
+    view: undefined,
+    take,
+  };
 }

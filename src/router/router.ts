@@ -23,7 +23,7 @@ import {
   type ReplicaOwner,
   type ReplicaStats,
 } from "./replica.ts";
-import type { Route } from "./route.ts";
+import { ownRoute, type Route } from "./route.ts";
 import { Sequencer } from "./sequencer.ts";
 import { Session } from "./session.ts";
 import type {
@@ -372,20 +372,12 @@ export class Router implements ReplicaOwner, SessionHost {
 
   /** See {@linkcode SessionHost.deleteTable}. */
   deleteTable(table: string, waiting: readonly number[]): void {
-    const msgId = this.register({
-      session: undefined,
-      msgId: 0,
-      kind: Kind.TABLE_DELETE,
-      entity: NO_BYTES,
-      size: 0,
-      subscription: false,
-      view: undefined,
-      take: (answer) => {
-        for (const id of waiting) {
-          this.#dispatch(id, this.#routes.get(id), answer);
-        }
-      },
+    const route = ownRoute(Kind.TABLE_DELETE, (answer) => {
+      for (const id of waiting) {
+        this.#dispatch(id, this.#routes.get(id), answer);
+      }
     });
+    const msgId = this.register(route);
     const isImmediate = 1;
     this.change(
       simpleRequest(msgId, utf8(table), Kind.TABLE_DELETE, isImmediate),

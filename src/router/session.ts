@@ -49,7 +49,7 @@ import {
   translateMinMax,
   withStringifiedLists,
 } from "../protocol/translate.ts";
-import type { Route, RouteOwner } from "./route.ts";
+import { ownRoute, type Route, type RouteOwner } from "./route.ts";
 import type { Replica } from "./replica.ts";
 import type {
   FrameRole,
@@ -721,16 +721,7 @@ export class Session implements RouteOwner {
     value?: number,
     take?: Route["take"],
   ): void {
-    const msgId = this.#router.register({
-      session: undefined,
-      msgId: 0,
-      kind,
-      entity: NO_BYTES,
-      size: 0,
-      subscription: false,
-      view: undefined,
-      take,
-    });
+    const msgId = this.#router.register(ownRoute(kind, take));
     this.#router.request(
       simpleRequest(msgId, entity, kind, value),
       kind,
