@@ -94,13 +94,14 @@ export class LocalEngine implements Engine {
           this.#wasm.handle(request, ignore);
         }
       }
-      if (poll) this.#wasm.poll(this.#emit);
     } catch (reason) {
       this.#fail(toError(reason), frame.msgId);
     } finally {
       this.#running = false;
     }
-    this.#listener!.executed(0);
+    // Failed or not: other changes may share the poll.
+    if (poll && this.#state === "open") this.#poll();
+    else this.#listener!.executed(0);
   }
 
   #poll(): void {

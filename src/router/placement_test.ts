@@ -1,53 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Engine, EngineListener } from "../engine/engine.ts";
-import type { Reframed } from "../protocol/frame.ts";
-import { Kind, type Line } from "../protocol/kinds.ts";
+import { Kind } from "../protocol/kinds.ts";
 import { frame, parts } from "../testing/frames.ts";
+import { TimedEngine } from "../testing/timed_engine.ts";
 import { Router, type RouterOptions } from "./router.ts";
 import type { Session } from "./session.ts";
-
-/** An engine that answers everything, when it is told to, and takes as long as it is told. */
-class TimedEngine implements Engine {
-  readonly line: Line = "3";
-  /** What it was sent and hasn't executed: kinds. */
-  readonly waiting: { frame: Uint8Array; kind: number }[] = [];
-  /** Kinds that it has executed. */
-  readonly done: number[] = [];
-  /** Whether it was told to poll, for each of these. */
-  readonly polls: boolean[] = [];
-  #listener: EngineListener | undefined;
-
-  listen(listener: EngineListener): void {
-    this.#listener = listener;
-  }
-
-  send(request: Reframed, kind: number, poll: boolean): void {
-    this.polls.push(poll);
-    this.waiting.push({ frame: request.toBytes(), kind });
-  }
-
-  poll(): void {}
-  close(): void {}
-
-  /** Executes one request, in so many microseconds. */
-  step(micros: number): void {
-    const { frame: request, kind } = this.waiting.shift()!;
-    this.done.push(kind);
-    const { msgId, entity } = parts(request);
-    if (kind !== Kind.VIEW_ON_UPDATE) {
-      this.#listener!.frame(frame(msgId, entity, kind));
-    }
-    this.#listener!.executed(micros);
-  }
-
-  /** Executes all there is, views in `viewMicros`, the rest in 50 µs. */
-  run(viewMicros = 50): void {
-    while (this.waiting.length > 0) {
-      const isView = this.waiting[0]!.kind === Kind.TABLE_MAKE_VIEW;
-      this.step(isView ? viewMicros : 50);
-    }
-  }
-}
 
 /** A router over so many timed engines. */
 function timed(count: number, options: Partial<RouterOptions> = {}) {
@@ -214,23 +170,59 @@ Deno.test("Session.close() comes after what the session has asked", () => {
 });
 
 // ENGINE 4.8: a poll costs the same for one update and for a thousand.
-Deno.test("Sequencer lets updates share a poll when an engine is behind", () => {
+Deno.test("Router lets updates share a poll when an engine is behind", () => {
   const { engines, router, open, run } = timed(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
   const { session, frames } = open();
+  const reader = open();
   const update = (msgId: number, table = "t") =>
     session.handleRequest(frame(msgId, table, Kind.TABLE_UPDATE));
   for (let i = 1; i <= 100; i++) update(i);
   update(101, "another");
-  update(102);
-  const { collectedChanges } = router.stats();
-  assert(collectedChanges > 80);
-  assert(engines[0]!.waiting.length < 20, "no engine is given more");
+  primary.run();
+  assertEquals(frames.length, 101, "all are answered, polled or not");
+  assertEquals(router.stats().unpolledChanges, 99);
+  assertEquals(other.steps, ["table_update+", "table_update+"]);
+  // Invariant 2: whoever reads now sees all of it.
+  reader.session.handleRequest(frame(1, "t", Kind.TABLE_SIZE));
+  assertEquals(primary.steps.slice(-2), ["poll", "table_size"]);
   run();
-  assertEquals(frames.length, 102);
-  const { joinedChanges, changes } = router.stats();
-  assertEquals(changes, 102);
-  assert(joinedChanges >= 80);
+  assertEquals(reader.frames.length, 1);
+  const { joinedChanges, changes, unpolledChanges } = router.stats();
+  assertEquals([changes, joinedChanges, unpolledChanges], [101, 98, 0]);
   // Each engine executes the same, and polls at the same places.
-  assertEquals(engines[0]!.polls, engines[1]!.polls);
-  assert(engines[0]!.polls.filter((it) => it).length < 25);
+  const polls = primary.steps.slice(0, -1).join(" ").replaceAll(" poll", "+");
+  assertEquals(other.steps.join(" "), polls);
+});
+
+// Invariant 2
+Deno.test("Router has a read wait until a slow engine can be polled again", () => {
+  const { engines, router, open, run } = timed(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
+  const writer = open();
+  const reader = open();
+  let msgId = 0;
+  const update = () =>
+    writer.session.handleRequest(frame(++msgId, "t", Kind.TABLE_UPDATE));
+  update();
+  primary.step(50);
+  other.step(1e6); // so much for a poll
+  update();
+  primary.step(50);
+  update();
+  primary.step(50);
+  assertEquals(writer.frames.length, 3);
+  assertEquals(router.stats().unpolledChanges, 1);
+  reader.session.handleRequest(frame(1, "t", Kind.TABLE_SIZE));
+  reader.session.handleRequest(frame(2, "u", Kind.TABLE_SIZE)); // in its order
+  assertEquals(primary.waiting, []);
+  // What comes now isn't waited for, and waits for nothing.
+  update();
+  primary.step(50);
+  assertEquals(writer.frames.length, 4);
+  other.step(1e6);
+  assertEquals(primary.steps.slice(-3), ["poll", "table_size", "table_size"]);
+  run();
+  assertEquals(reader.frames.length, 2);
+  assertEquals(router.stats().pending, 0);
 });

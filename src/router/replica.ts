@@ -38,7 +38,7 @@ export interface ReplicaOwner {
 }
 
 /** What takes a turn: one job, or changes that nothing may come between. */
-interface Turn extends Waiting {
+interface Turn {
   readonly jobs: readonly Job[];
   readonly isChange: boolean;
 }
@@ -46,10 +46,7 @@ interface Turn extends Waiting {
 /** A job in the engine. */
 interface Sent {
   readonly job: Job;
-  /** Whether it is a change. */
   readonly isChange: boolean;
-  /** Whether a batch of changes ends with it. */
-  readonly endsChanges: boolean;
 }
 
 /** What a {@linkcode Replica} holds and has done, in numbers. */
@@ -64,6 +61,8 @@ export interface ReplicaStats {
   readonly executed: number;
   /** Milliseconds that it has spent on them. */
   readonly busyMs: number;
+  /** Changes that it has been given and hasn't executed. */
+  readonly behind: number;
 }
 
 /**
@@ -75,12 +74,17 @@ const AHEAD_MICROS = 2_000;
 const AHEAD_JOBS = 64;
 
 /**
- * Batches of changes that an engine may be behind, and microseconds of them:
- * enough that it doesn't run dry while messages travel. The more it is behind,
- * the larger the next batch gets.
+ * Batches of changes that an engine has if it doesn't run dry while messages
+ * travel. The longer they take, the larger the next one gets.
  */
-const MOST_BEHIND = 16;
-const BEHIND_MICROS = 20_000;
+const ENOUGH_BATCHES = 2;
+
+/**
+ * Batches of changes that an engine may be behind, and microseconds of them,
+ * when they can't get larger.
+ */
+const MOST_BATCHES = 16;
+const MOST_MICROS = 20_000;
 
 /** An engine of the router's, what waits for it, and how busy it is. */
 export class Replica implements EngineListener {
@@ -89,20 +93,27 @@ export class Replica implements EngineListener {
    * each change first.
    */
   readonly index: number;
+  /**
+   * Whether there is never anything to wait for, neither for this engine (see
+   * {@linkcode Engine.isImmediate}) nor for others.
+   */
+  readonly isImmediate: boolean;
   /** Views that live on it. */
   views = 0;
   /** When somebody last read a view on it, by the router's stamps, and who. */
   lastRead = -Infinity;
   lastReader: object | undefined;
+  /** Microseconds that a batch of changes takes here, as far as is known. */
+  batchMicros = 0;
   readonly #engine: Engine;
   readonly #owner: ReplicaOwner;
   readonly #turns = new Turns<Turn>();
   /** In the engine, in order. */
   readonly #sent: Sent[] = [];
-  /** Batches of changes that it has been given and hasn't executed. */
+  /** Changes, and batches of them, that it has been given and hasn't executed. */
   #changesBehind = 0;
-  /** What such a batch takes, and what the one under way has taken so far. */
-  #batchMicros = 0;
+  #batchesBehind = 0;
+  /** What the batch under way has taken so far. */
   #micros = 0;
   #sentMicros = 0;
   #predicted = 0;
@@ -111,8 +122,14 @@ export class Replica implements EngineListener {
   #busyMicros = 0;
 
   /** Listens to `engine` for `owner`. */
-  constructor(engine: Engine, index: number, owner: ReplicaOwner) {
+  constructor(
+    engine: Engine,
+    index: number,
+    owner: ReplicaOwner,
+    isAlone: boolean,
+  ) {
     this.#engine = engine;
+    this.isImmediate = isAlone && engine.isImmediate === true;
     this.index = index;
     this.#owner = owner;
     engine.listen(this);
@@ -123,32 +140,42 @@ export class Replica implements EngineListener {
     return this.index === 0;
   }
 
-  /** Whether there is never anything to wait for: see {@linkcode Engine.isImmediate}. */
-  get isImmediate(): boolean {
-    return this.#engine.isImmediate === true;
-  }
-
   /** Microseconds that what waits and is under way is predicted to take. */
   get predicted(): number {
     return this.#predicted;
   }
 
+  /** Changes that it has been given and hasn't executed. */
+  get behind(): number {
+    return this.#changesBehind;
+  }
+
+  /** Whether anything but changes waits in front of it. */
+  get hasReadsWaiting(): boolean {
+    return this.#turns.reads > 0;
+  }
+
+  /** Whether it would soon run dry, with `coming` batches on their way to it. */
+  hasRoom(coming: number): boolean {
+    return this.#batchesBehind + coming < ENOUGH_BATCHES &&
+      !this.isBehind(coming);
+  }
+
   /**
-   * Whether it should be given no more changes yet, with `coming` batches on
-   * their way to it. What a batch takes here is learnt from the ones before; it
-   * is mostly the views that make it slow.
+   * Whether it can't be given any more batches yet, with `coming` on their way
+   * to it. What a batch takes here is learnt from the ones before; it is mostly
+   * the views that make it slow.
    */
   isBehind(coming: number): boolean {
-    const batches = this.#changesBehind + coming;
-    return batches >= MOST_BEHIND ||
-      batches * this.#batchMicros > BEHIND_MICROS;
+    const batches = this.#batchesBehind + coming;
+    return batches >= MOST_BATCHES ||
+      batches * this.batchMicros > MOST_MICROS;
   }
 
   /** Executes a job in its turn. */
   send(job: Job): void {
     this.#predicted += job.predicted;
-    const { owner, stamp } = job;
-    this.#turns.add({ owner, stamp, jobs: [job], isChange: false });
+    this.#turns.add({ jobs: [job], isChange: false }, job);
     this.#pump();
   }
 
@@ -157,11 +184,12 @@ export class Replica implements EngineListener {
    * a change and its poll would change what the poll does (ENGINE 2.2, 9.13).
    */
   sendChanges(jobs: readonly Job[]): void {
-    for (const { predicted } of jobs) this.#predicted += predicted;
-    this.#changesBehind++;
-    // They are of one owner, who has asked nothing else between them.
-    const { owner, stamp } = jobs[0]!;
-    this.#turns.addChange({ owner, stamp, jobs, isChange: true });
+    for (const { predicted, poll } of jobs) {
+      this.#predicted += predicted;
+      if (poll) this.#batchesBehind++;
+    }
+    this.#changesBehind += jobs.length;
+    this.#turns.addChanges({ jobs, isChange: true }, jobs);
     this.#pump();
   }
 
@@ -183,6 +211,7 @@ export class Replica implements EngineListener {
   /** What it holds and has done. */
   stats(): ReplicaStats {
     return {
+      behind: this.#changesBehind,
       outstanding: this.#turns.size + this.#sent.length,
       predictedMs: this.#predicted / 1000,
       views: this.views,
@@ -217,16 +246,18 @@ export class Replica implements EngineListener {
     this.#busyMicros += micros;
     const sent = this.#sent.shift();
     if (sent === undefined) return; // it was sent at once
-    const { job, isChange, endsChanges } = sent;
+    const { job, isChange } = sent;
     this.#predicted -= job.predicted;
     this.#sentMicros -= job.predicted;
     this.#owner.executed(job, micros);
     this.#pump();
-    if (isChange) this.#micros += micros;
-    if (!endsChanges) return;
-    this.#batchMicros += (this.#micros - this.#batchMicros) / 4;
-    this.#micros = 0;
+    if (!isChange) return;
     this.#changesBehind--;
+    this.#micros += micros;
+    if (!job.poll) return;
+    this.batchMicros += (this.#micros - this.batchMicros) / 4;
+    this.#micros = 0;
+    this.#batchesBehind--;
     this.#owner.progress();
   }
 
@@ -239,14 +270,9 @@ export class Replica implements EngineListener {
     ) {
       const turn = this.#turns.next();
       if (turn === undefined) break;
-      const last = turn.jobs.at(-1);
-      for (const job of turn.jobs) {
-        const { isChange } = turn;
-        this.#sent.push({
-          job,
-          isChange,
-          endsChanges: isChange && job === last,
-        });
+      const { jobs, isChange } = turn;
+      for (const job of jobs) {
+        this.#sent.push({ job, isChange });
         this.#sentMicros += job.predicted;
         if (job.frame === undefined) this.#engine.poll();
         else this.#engine.send(job.frame, job.kind, job.poll);

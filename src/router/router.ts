@@ -24,7 +24,7 @@ import {
   type ReplicaStats,
 } from "./replica.ts";
 import { ownRoute, type Route } from "./route.ts";
-import { Sequencer } from "./sequencer.ts";
+import { Sequencer, type SequencerOwner } from "./sequencer.ts";
 import { Session } from "./session.ts";
 import type {
   Holding,
@@ -83,6 +83,13 @@ export interface RouterStats {
   readonly joinedChanges: number;
   /** Changes that wait for an engine that is behind. */
   readonly collectedChanges: number;
+  /** Changes that the primary has been given since it last polled. */
+  readonly unpolledChanges: number;
+  /**
+   * How often so far as many changes shared a poll as may: an engine was far
+   * behind.
+   */
+  readonly fullBatches: number;
   /** Requests of clients so far. */
   readonly requests: number;
   /** Requests answered with an error of the router's own so far: malformed, unknown. */
@@ -116,7 +123,7 @@ const INTERFERENCE = 1e9;
  *
  * It is pure: frames in, frames out; no sockets, no workers, no clock.
  */
-export class Router implements ReplicaOwner, SessionHost {
+export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   /** The line of the engines. */
   readonly line: Line;
   /** Names for views. */
@@ -136,7 +143,8 @@ export class Router implements ReplicaOwner, SessionHost {
   readonly #waitingDeletes = new WaitingDeletes();
   /** Sessions with requests that wait for changes to be answered. */
   readonly #holding = new Set<Holding>();
-  readonly #polledByProgram: boolean;
+  /** See {@linkcode SequencerOwner.onPollRequest}. */
+  readonly onPollRequest: (() => void) | undefined;
   readonly #isSeveral: boolean;
   readonly #limits: SessionLimits;
   readonly #predictor = new Predictor();
@@ -160,17 +168,19 @@ export class Router implements ReplicaOwner, SessionHost {
    */
   constructor(engines: readonly Engine[], options: RouterOptions) {
     this.line = engines[0]!.line;
-    this.replicas = engines.map((engine, i) => new Replica(engine, i, this));
-    this.predicts = !this.replicas[0]!.isImmediate;
     this.#isSeveral = engines.length > 1;
-    this.tracksChanges = this.predicts || this.#isSeveral;
+    this.replicas = engines.map((engine, i) =>
+      new Replica(engine, i, this, !this.#isSeveral)
+    );
+    this.predicts = !this.replicas[0]!.isImmediate;
+    this.tracksChanges = this.predicts;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
-    this.#polledByProgram = options.onPollRequest !== undefined;
+    this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
     const { maxInFlight, maxInFlightSize } = options;
     this.#limits = { maxInFlight, maxInFlightSize };
-    this.#sequencer = new Sequencer(this.replicas, options.onPollRequest);
+    this.#sequencer = new Sequencer(this.replicas, this);
   }
 
   /** What the engine died of, if it did. */
@@ -208,6 +218,8 @@ export class Router implements ReplicaOwner, SessionHost {
       changes: this.#sequencer.changes,
       joinedChanges: this.#sequencer.joined,
       collectedChanges: this.#sequencer.collected,
+      unpolledChanges: this.#sequencer.unpolled,
+      fullBatches: this.#sequencer.full,
       requests: this.#requests,
       refused: this.#refused,
       failed: this.#failed,
@@ -278,15 +290,16 @@ export class Router implements ReplicaOwner, SessionHost {
     kind: number,
     owner: object,
     table: string,
-    joins?: string,
+    port?: number,
   ): void {
     this.#sequencer.change({
       owner,
       stamp: ++this.#stamp,
       frame,
       kind,
-      poll: true,
-      joins,
+      poll: false,
+      table,
+      port,
       ...this.#predict(kind, table),
     });
   }
@@ -297,9 +310,10 @@ export class Router implements ReplicaOwner, SessionHost {
     kind: number,
     replica: Replica,
     owner: object,
+    table: string | undefined,
     shape: string,
   ): void {
-    this.#sequencer.beforeRead();
+    if (replica.isPrimary) this.#sequencer.beforeRead(table);
     if (replica.isImmediate) return replica.sendNow(frame, kind, false);
     const stamp = ++this.#stamp;
     if (kindInfo(kind)?.entity === "view") {
@@ -351,18 +365,23 @@ export class Router implements ReplicaOwner, SessionHost {
     return best;
   }
 
-  /**
-   * Whether a request to `replica` would see what it has to: all that has been
-   * answered to anyone, and `ownChanges` that aren't answered yet (Invariant 2).
-   */
-  sees(replica: Replica, ownChanges: number): boolean {
-    if (replica.isPrimary) {
-      // It is sent everything in order, but for what is collected.
-      return ownChanges === 0 || this.#sequencer.collected === 0;
-    }
-    return ownChanges === 0 &&
-      // With polls of its own, a change may be answered and not polled there.
-      (!this.#polledByProgram || this.#sequencer.isSettled);
+  /** See {@linkcode SessionHost.lastAnswered}. */
+  lastAnswered(table: string | undefined): number {
+    return this.#sequencer.lastAnswered(table);
+  }
+
+  /** See {@linkcode SessionHost.mayAsk}. */
+  mayAsk(
+    replica: Replica,
+    table: string | undefined,
+    after: number,
+  ): boolean {
+    return this.#sequencer.mayAsk(replica, table, after);
+  }
+
+  /** See {@linkcode SessionHost.hasCollected}. */
+  hasCollected(owner: object): boolean {
+    return this.#sequencer.hasCollected(owner);
   }
 
   /** See {@linkcode SessionHost.hold}. */
@@ -410,6 +429,25 @@ export class Router implements ReplicaOwner, SessionHost {
       // The answers differ only in the header, which is replaced anyway.
       this.#dispatch(earlier, this.#routes.get(earlier), frame);
     }
+  }
+
+  // -- For the sequencer -----------------------------------------------------
+
+  /** See {@linkcode SequencerOwner.sourcesOf}. */
+  sourcesOf(table: string): readonly string[] {
+    return this.tables.sourcesOf(table);
+  }
+
+  /** See {@linkcode SequencerOwner.moved}. */
+  moved(): void {
+    this.wake();
+  }
+
+  /** See {@linkcode SequencerOwner.behind}. */
+  behind({ index, behind }: Replica): void {
+    const message = `Engine ${index} stays behind, by ${behind} changes now; ` +
+      `changes are slowed down to its pace. Its views may be too many`;
+    this.#onError(new EngineFaultError(message), { stage: "engine" });
   }
 
   // -- For the replicas ------------------------------------------------------
@@ -529,7 +567,10 @@ export class Router implements ReplicaOwner, SessionHost {
     if (this.#holding.size === 0) return;
     const holding = [...this.#holding];
     this.#holding.clear(); // who has to wait on, holds again
-    for (const session of holding) session.retry();
+    // All of them read before anything changes, so that each comes to it.
+    this.#sequencer.pauseWhile(() => {
+      for (const session of holding) session.retry();
+    });
   }
 
   #dispatch(

@@ -8,63 +8,110 @@ import type { Job, Replica } from "./replica.ts";
 
 /** A change, as the sequencer takes it. */
 export interface Change extends Job {
+  /** The table that it changes. */
+  readonly table: string;
   /**
-   * Changes of one owner with the same key that follow each other may share a
-   * poll; `undefined` for one that needs its own.
+   * The port that it goes through, if it may share a poll with others that go
+   * to the same table through the same port; `undefined` if it needs a poll of
+   * its own.
    */
-  readonly joins: string | undefined;
+  readonly port: number | undefined;
 }
 
-/** Changes that share a poll, or a poll alone. */
+/** Changes that share a poll. */
 interface Batch {
+  readonly number: number;
   readonly changes: Change[];
+  /** What each table that they change is changed through. */
+  readonly ports: Map<string, number | undefined>;
   /** The `msg_id`s that the primary hasn't answered yet. */
   readonly open: Set<number>;
   /** Those that it failed. */
   readonly failed: Set<number>;
+  bytes: number;
+  /** Whether something didn't go in any more. */
+  isFull: boolean;
+}
+
+/** What the sequencer tells of. */
+export interface SequencerOwner {
+  /**
+   * What `table` is computed from, itself among it; a read of it is a read of
+   * all of these.
+   */
+  sourcesOf(table: string): readonly string[];
+  /** There may be room, or a batch may have gone on: reads may have waited. */
+  moved(): void;
+  /** `replica` stays behind, so that changes wait. */
+  behind(replica: Replica): void;
+  /** Set if the program polls itself: there is something to poll for. */
+  readonly onPollRequest?: (() => void) | undefined;
 }
 
 /** Changes, and bytes, that share a poll at most. */
 const MOST_CHANGES = 1_000;
 const MOST_BYTES = 16 * 1024 * 1024;
 
+/** So many full batches without catching up, and a replica counts as staying behind. */
+const REPORT_AFTER = 16;
+
 /**
  * Gives every change the next number, hands it to the replicas in that order
  * (Invariant 1) and decides where they poll, since that is part of an engine's
  * state (ENGINE 2.2).
  *
- * The primary executes a change first. When it has answered, the change goes
- * to the others; one that fails there never reaches them (Invariant 6). The
- * primary is sent changes as they come, without waiting for answers, as long as
- * no replica is far behind. Then they collect, and updates of one port of one
- * table that follow each other become one batch: a poll costs the same for one
- * update and for a thousand (ENGINE 4.8).
+ * The primary executes a change first, as soon as it comes, and answers it.
+ * The poll follows at once if every replica has room for another batch.
+ * Otherwise the batch stays open, and what comes meanwhile joins it: a poll
+ * costs the same for one update and for a thousand (ENGINE 4.8). When it has
+ * been polled and all of it is answered, it goes to the other replicas, with
+ * one poll at the same place; what fails on the primary never reaches them
+ * (Invariant 6).
  *
- * Replicas poll after each batch, so that what a session has been told is what
- * anyone reads from then on (Invariant 2). With `onPollRequest` the program
- * polls when it likes; then whatever isn't a change polls first, because a
- * read doesn't do that by itself (ENGINE 2.4).
+ * A batch holds any number of tables, which an engine polls one by one, and of
+ * each table updates through one port only. Nothing is read on the primary
+ * between a change and its poll, nor elsewhere before what has been answered
+ * has got there (Invariant 2): such a read ends the batch, or waits if a
+ * replica is too far behind.
+ *
+ * With `onPollRequest` the program polls when it likes; then whatever isn't a
+ * change polls first, because a read doesn't do that by itself (ENGINE 2.4).
  */
 export class Sequencer {
   readonly #primary: Replica;
   readonly #others: readonly Replica[];
-  readonly #onPollRequest: (() => void) | undefined;
-  /** Changes that wait for a replica that is behind. */
-  readonly #collected: Change[] = [];
-  /** In order; batches that wait for the primary, or for one before them. */
-  readonly #batches: Batch[] = [];
+  readonly #owner: SequencerOwner;
+  /** Changes that can't be made yet, and whose they are. */
+  #collected: Change[] = [];
+  readonly #waiting = new Set<object>();
+  /** What the primary has been given since its last poll. */
+  #open: Batch | undefined;
+  /** The end of that, which is still to be given to it. */
+  #unsent: Change[] = [];
+  /** In order; polled, and waiting for the primary, or for one before them. */
+  readonly #closed: Batch[] = [];
+  /** The last batch that all replicas have been given. */
+  #forwarded = 0;
+  #batches = 0;
   #number = 0;
   #joined = 0;
-  /** Whether there is something to poll for. */
-  #unpolled = false;
+  /** Whether a read waits for the open batch. */
+  #isWanted = false;
+  /** Only collect for now. */
+  #isPaused = false;
+  /** Batches that were full, in all and since all replicas had caught up. */
+  #full = 0;
+  #fullInARow = 0;
+  /** Where nothing waits: whether there is something to poll for. */
+  #isUnpolled = false;
   /** Whether the program has been asked to poll. */
-  #asked = false;
+  #isAsked = false;
 
-  /** Orders the changes of `replicas`; `onPollRequest` asks the program to poll. */
-  constructor(replicas: readonly Replica[], onPollRequest?: () => void) {
+  /** Orders the changes of `replicas`. */
+  constructor(replicas: readonly Replica[], owner: SequencerOwner) {
     this.#primary = replicas[0]!;
     this.#others = replicas.slice(1);
-    this.#onPollRequest = onPollRequest;
+    this.#owner = owner;
   }
 
   /** How many changes there have been. */
@@ -77,22 +124,35 @@ export class Sequencer {
     return this.#joined;
   }
 
-  /** How many wait for a replica that is behind. */
+  /** How many wait because a replica is behind. */
   get collected(): number {
     return this.#collected.length;
   }
 
-  /** Whether every replica has been sent every change. */
-  get isSettled(): boolean {
-    return this.#batches.length === 0 && this.#collected.length === 0;
+  /** How many have been given to the primary and aren't polled yet. */
+  get unpolled(): number {
+    return this.#open?.changes.length ?? 0;
   }
 
-  /** Hands on a change and returns its number. It says itself whether to poll. */
+  /** Batches so far that were as large as may be, since a replica was behind. */
+  get full(): number {
+    return this.#full;
+  }
+
+  /** Whether changes of `owner` are among those that wait. */
+  hasCollected(owner: object): boolean {
+    return this.#waiting.has(owner);
+  }
+
+  /** Takes a change; returns its number. */
   change(change: Change): number {
     const number = ++this.#number;
-    if (this.#collected.length > 0 || this.#isBehind()) {
+    if (this.#primary.isImmediate) this.#execute(change);
+    else if (this.#mayTake(change)) this.#send();
+    else {
       this.#collected.push(change);
-    } else this.#send([change]);
+      this.#waiting.add(change.owner);
+    }
     return number;
   }
 
@@ -101,99 +161,252 @@ export class Sequencer {
    * before anybody is told, so that whatever is read then comes after it.
    */
   answered(msgId: number, failed: boolean): void {
-    // It answers in order, so this is the first but for polls.
-    const batch = this.#batches.find((it) => it.open.has(msgId));
-    if (batch === undefined) return;
-    batch.open.delete(msgId);
+    // It answers in order, so this is the first that isn't answered in full.
+    const batch = this.#closed.find((it) => it.open.has(msgId)) ?? this.#open;
+    if (!batch?.open.delete(msgId)) return;
     if (failed) batch.failed.add(msgId);
-    this.#forward();
-    this.progress();
+    if (batch !== this.#open) this.#forward();
   }
 
-  /** A replica has executed something: there may be room for what has collected. */
+  /** A replica has executed a batch: there may be room for what has collected. */
   progress(): void {
-    while (this.#collected.length > 0 && !this.#isBehind()) {
-      this.#send(this.#takeBatch());
+    this.#advance();
+    this.#owner.moved();
+  }
+
+  #advance(): void {
+    if (this.#isPaused) return;
+    if (this.#collected.length > 0) this.#retry();
+    if (this.#open !== undefined && this.#mayPoll()) this.#close();
+    this.#send();
+    if (this.#hasCaughtUp()) this.#fullInARow = 0;
+  }
+
+  /** Collects changes while `step` runs, and takes them after it. */
+  pauseWhile(step: () => void): void {
+    this.#isPaused = true;
+    try {
+      step();
+    } finally {
+      this.#isPaused = false;
+      this.#advance();
     }
   }
 
-  /** Has to be called before anything but a change is sent to a replica. */
-  beforeRead(): void {
-    if (this.#unpolled) this.poll();
+  /**
+   * Whether something about `table` (`undefined`: about all of them) may be
+   * asked of `replica` now. If not, it may be when the owner has been told that
+   * something moved; then it has to have seen what `after` says, and no more.
+   */
+  mayAsk(
+    replica: Replica,
+    table: string | undefined,
+    after = this.lastAnswered(table),
+  ): boolean {
+    if (replica.isPrimary) this.#end(this.#touches(table));
+    else this.#end(this.#open !== undefined && this.#open.number <= after);
+    return replica.isPrimary ? !this.#touches(table) : this.#forwarded >= after;
+  }
+
+  /**
+   * The last batch from which something about `table` was answered, unless all
+   * replicas have been given it: then 0.
+   */
+  lastAnswered(table: string | undefined): number {
+    const isIn = (batch: Batch | undefined) =>
+      batch !== undefined && batch.open.size < batch.changes.length &&
+      this.#isAbout(batch, table);
+    if (isIn(this.#open)) return this.#open!.number;
+    return this.#closed.findLast(isIn)?.number ?? 0;
+  }
+
+  /**
+   * To be called before anything but a change is sent to the primary, which
+   * polls first if it has to, whoever is behind.
+   */
+  beforeRead(table: string | undefined): void {
+    if (this.#isUnpolled) this.poll();
+    else if (this.#touches(table)) {
+      this.#close();
+      this.#send();
+    }
   }
 
   /** Passes the changes since the last poll on to views. */
   poll(): void {
-    this.#unpolled = this.#asked = false;
-    if (this.#primary.isImmediate) this.#primary.pollNow();
-    else this.#primary.sendChanges([POLL]);
-    if (this.#others.length > 0) {
-      // In its place in the order, behind changes that aren't answered yet.
-      const none = new Set<number>();
-      this.#batches.push({ changes: [POLL], open: none, failed: none });
-      this.#forward();
+    this.#isUnpolled = this.#isAsked = false;
+    if (this.#primary.isImmediate) return this.#primary.pollNow();
+    this.#open ??= this.#newBatch();
+    this.#close();
+    this.#send();
+  }
+
+  /** Executes a change where nothing waits, and there is only one replica. */
+  #execute({ frame, kind }: Change): void {
+    const polls = this.#owner.onPollRequest === undefined;
+    // Before it is sent: a client may read as soon as it is answered.
+    if (!polls) this.#isUnpolled = true;
+    this.#primary.sendNow(frame!, kind, polls);
+    if (this.#isUnpolled) this.#askProgram();
+  }
+
+  #askProgram(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    this.#owner.onPollRequest!();
+  }
+
+  /** Takes what has collected, each owner's in its order. */
+  #retry(): void {
+    const collected = this.#collected;
+    this.#collected = [];
+    this.#waiting.clear();
+    for (const change of collected) {
+      if (this.#mayTake(change)) continue;
+      this.#collected.push(change);
+      this.#waiting.add(change.owner);
     }
   }
 
+  /** Adds `change` to a batch, if it may be made now. */
+  #mayTake(change: Change): boolean {
+    if (this.#isPaused || this.#waiting.has(change.owner)) return false;
+    const byProgram = this.#owner.onPollRequest !== undefined;
+    // Reads that wait there would come between it and its poll.
+    const mayStayOpen = byProgram ||
+      change.port !== undefined && !this.#primary.hasReadsWaiting;
+    const mayJoin = this.#open === undefined || this.#fits(change, this.#open);
+    if (!(mayJoin && mayStayOpen) && this.#isBehind()) return false;
+    if (!mayJoin) this.#close();
+    const batch = this.#open ??= this.#newBatch();
+    if (batch.changes.length > 0) this.#joined++;
+    batch.changes.push(change);
+    batch.ports.set(change.table, change.port);
+    batch.open.add(change.frame!.msgId);
+    batch.bytes += change.frame!.byteLength;
+    this.#unsent.push(change);
+    if (!mayStayOpen || !byProgram && this.#hasRoom()) this.#close();
+    else if (byProgram) this.#askProgram();
+    return true;
+  }
+
+  #newBatch(): Batch {
+    return {
+      number: ++this.#batches,
+      changes: [],
+      ports: new Map(),
+      open: new Set(),
+      failed: new Set(),
+      bytes: 0,
+      isFull: false,
+    };
+  }
+
+  /** Whether `change` may share the poll of `batch`. */
+  #fits(change: Change, batch: Batch): boolean {
+    if (
+      batch.changes.length >= MOST_CHANGES ||
+      batch.bytes + change.frame!.byteLength > MOST_BYTES
+    ) {
+      this.#countFull(batch);
+      return false;
+    }
+    if (this.#owner.onPollRequest !== undefined) return true;
+    const { table, port } = change;
+    return port !== undefined &&
+      (!batch.ports.has(table) || batch.ports.get(table) === port);
+  }
+
+  /** Tells of the replica that keeps batches from being polled, if it stays behind. */
+  #countFull(batch: Batch): void {
+    if (batch.isFull || !this.#isBehind()) return;
+    batch.isFull = true;
+    this.#full++;
+    if (++this.#fullInARow !== REPORT_AFTER) return;
+    const all = [this.#primary, ...this.#others];
+    const slowest = all.reduce((a, b) => a.batchMicros < b.batchMicros ? b : a);
+    this.#owner.behind(slowest);
+  }
+
+  /** Whether the open batch has anything that a read of `table` has to see. */
+  #touches(table: string | undefined): boolean {
+    return this.#open !== undefined && this.#isAbout(this.#open, table);
+  }
+
+  #isAbout({ ports }: Batch, table: string | undefined): boolean {
+    if (this.#owner.onPollRequest !== undefined) return true;
+    // Tables may have been made and deleted, but by none of these.
+    if (table === undefined) return [...ports.values()].includes(undefined);
+    if (ports.has(table)) return true;
+    return this.#owner.sourcesOf(table).some((it) => ports.has(it));
+  }
+
+  /** Ends the open batch for a read, if it has to be and no replica is too far behind. */
+  #end(has: boolean): void {
+    if (!has) return;
+    if (this.#isBehind()) this.#isWanted = true;
+    else {
+      this.#close();
+      this.#send();
+    }
+  }
+
+  /** Whether the open batch is polled now. */
+  #mayPoll(): boolean {
+    if (this.#owner.onPollRequest !== undefined && !this.#isWanted) {
+      return false;
+    }
+    return this.#isWanted ? !this.#isBehind() : this.#hasRoom();
+  }
+
+  /** Whether some replica can't be given one more batch, whatever waits for it. */
   #isBehind(): boolean {
     // What the primary is still at comes to the others when it has answered.
     return this.#primary.isBehind(0) ||
-      this.#others.some((it) => it.isBehind(this.#batches.length));
+      this.#others.some((it) => it.isBehind(this.#closed.length));
   }
 
-  /** The next of what has collected, and what may share its poll. */
-  #takeBatch(): Change[] {
-    const first = this.#collected.shift()!;
-    const batch = [first];
-    let bytes = first.frame?.byteLength ?? 0;
-    while (first.joins !== undefined && batch.length < MOST_CHANGES) {
-      const next = this.#collected[0];
-      if (next === undefined || next.joins !== first.joins) break;
-      // What its owner asked in between would have to come in between.
-      if (next.owner !== first.owner) break;
-      bytes += next.frame?.byteLength ?? 0;
-      if (bytes > MOST_BYTES) break;
-      batch.push(this.#collected.shift()!);
-    }
-    this.#joined += batch.length - 1;
-    return batch;
+  /** Whether each replica would soon run dry. */
+  #hasRoom(): boolean {
+    return this.#primary.hasRoom(0) &&
+      this.#others.every((it) => it.hasRoom(this.#closed.length));
   }
 
-  #send(changes: Change[]): void {
-    const poll = this.#onPollRequest === undefined;
-    const last = changes.length - 1;
-    const jobs = changes.map((it, i) => ({ ...it, poll: poll && i === last }));
-    if (this.#others.length > 0) {
-      this.#batches.push({
-        changes: jobs,
-        open: new Set(jobs.map((it) => it.frame!.msgId)),
-        failed: new Set(),
-      });
-    }
-    // Before it is sent: a client may read as soon as it is answered.
-    if (!poll) this.#unpolled = true;
-    if (this.#primary.isImmediate) {
-      for (const { frame, kind, poll } of jobs) {
-        this.#primary.sendNow(frame!, kind, poll);
-      }
-    } else this.#primary.sendChanges(jobs);
-    if (this.#unpolled && !this.#asked) {
-      this.#asked = true;
-      this.#onPollRequest!();
-    }
+  #hasCaughtUp(): boolean {
+    return this.#open === undefined && this.#closed.length === 0 &&
+      this.#primary.behind === 0 && this.#others.every((it) => it.behind === 0);
   }
 
+  /** Lets the primary poll after what it has been given. */
+  #close(): void {
+    const batch = this.#open!;
+    this.#open = undefined;
+    this.#isWanted = this.#isAsked = false;
+    const last = this.#unsent.pop() ?? POLL;
+    this.#unsent.push({ ...last, poll: true });
+    if (this.#others.length === 0) return;
+    this.#closed.push(batch);
+    this.#forward();
+  }
+
+  /** Gives the primary what it hasn't been given. */
+  #send(): void {
+    if (this.#unsent.length === 0) return;
+    const unsent = this.#unsent;
+    this.#unsent = [];
+    this.#primary.sendChanges(unsent);
+  }
+
+  /** Gives the others what the primary has polled and answered in full. */
   #forward(): void {
-    while (this.#batches.length > 0 && this.#batches[0]!.open.size === 0) {
-      const { changes, failed } = this.#batches.shift()!;
+    while (this.#closed.length > 0 && this.#closed[0]!.open.size === 0) {
+      const { number, changes, failed } = this.#closed.shift()!;
+      this.#forwarded = number;
       // Without a msg_id: nobody waits for these answers.
-      const made = changes
-        .filter(({ frame }) => !failed.has(frame?.msgId ?? 0))
-        .map((it) => ({ ...it, frame: it.frame?.withMsgId(0) }));
-      if (made.length === 0) continue;
-      // If the last one failed, the poll is the one's before it.
-      const last = made.at(-1)!;
-      made[made.length - 1] = { ...last, poll: changes.at(-1)!.poll };
+      const made: Change[] = changes
+        .filter(({ frame }) => !failed.has(frame!.msgId))
+        .map((it) => ({ ...it, frame: it.frame!.withMsgId(0), poll: false }));
+      made.push({ ...made.pop() ?? POLL, poll: true });
       for (const replica of this.#others) replica.sendChanges(made);
     }
   }
@@ -208,5 +421,6 @@ const POLL: Change = {
   poll: true,
   key: "",
   predicted: 0,
-  joins: undefined,
+  table: "",
+  port: undefined,
 };

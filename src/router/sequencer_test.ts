@@ -1,48 +1,121 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import { FakeEngine } from "../testing/fake_engine.ts";
-import { Replica, type ReplicaOwner } from "./replica.ts";
-import { Sequencer } from "./sequencer.ts";
+import { TimedEngine } from "../testing/timed_engine.ts";
+import { Replica } from "./replica.ts";
+import { type Change, Sequencer, type SequencerOwner } from "./sequencer.ts";
 
 const writer = {};
+const another = {};
 
-const change = (msgId: number) => ({
+const change = (msgId: number, more: Partial<Change> = {}): Change => ({
   frame: simpleRequest(msgId, NO_BYTES, Kind.TABLE_UPDATE),
   kind: Kind.TABLE_UPDATE,
-  poll: true,
+  poll: false,
   owner: writer,
   stamp: msgId,
   key: "",
   predicted: 0,
-  joins: "0 t",
+  table: "t",
+  port: 0,
+  ...more,
 });
-const read = (msgId: number) => simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
 
-const nobody: ReplicaOwner = {
-  frame: () => {},
-  failed: () => {},
-  fault: () => {},
-  fatal: () => {},
-  executed: () => {},
-  progress: () => {},
-};
+/** A change that needs a poll of its own. */
+const replace = (msgId: number, more: Partial<Change> = {}): Change =>
+  change(msgId, {
+    frame: simpleRequest(msgId, NO_BYTES, Kind.TABLE_REPLACE),
+    kind: Kind.TABLE_REPLACE,
+    port: undefined,
+    ...more,
+  });
 
-/** A sequencer over so many engines, which answer nothing by themselves. */
-function sequence(count: number, onPollRequest?: () => void) {
-  const engines = Array.from({ length: count }, () => new FakeEngine());
-  const replicas = engines.map((engine, i) => new Replica(engine, i, nobody));
-  const sequencer = new Sequencer(replicas, onPollRequest);
-  return { sequencer, engines, replicas, engine: engines[0]! };
+/** A poll that takes so long that no replica can be given another batch. */
+const SLOW = 1e6;
+
+/** A sequencer over so many engines, which execute what a test says. */
+function sequence(count: number, more: Partial<SequencerOwner> = {}) {
+  const engines = Array.from({ length: count }, () => new TimedEngine());
+  const reports: string[] = [];
+  let moves = 0;
+  const replicas = engines.map((engine, i) =>
+    new Replica(engine, i, {
+      frame: () => {},
+      failed: () => {},
+      fault: () => {},
+      fatal: () => {},
+      executed: ({ frame }) => {
+        // The answer; only the primary is asked with a msg_id.
+        if (frame?.msgId) sequencer.answered(frame.msgId, false);
+      },
+      progress: () => sequencer.progress(),
+    }, count === 1)
+  );
+  const sequencer = new Sequencer(replicas, {
+    sourcesOf: (table) => table === "join" ? ["t", "u"] : [],
+    moved: () => void moves++,
+    behind: ({ index }) => reports.push(`engine ${index}`),
+    ...more,
+  });
+  const run = () => {
+    while (engines.some((it) => it.waiting.length > 0)) {
+      for (const engine of engines) engine.run();
+    }
+  };
+  /** Makes every replica one that can't be given more while it is at something. */
+  const slowDown = () => {
+    sequencer.change(change(900));
+    for (const engine of engines) engine.step(SLOW);
+    for (const engine of engines) {
+      engine.steps.length = engine.msgIds.length = 0;
+    }
+  };
+  return {
+    sequencer,
+    engines,
+    replicas,
+    reports,
+    run,
+    slowDown,
+    get moves() {
+      return moves;
+    },
+  };
+}
+
+/** A sequencer over an engine that executes at once. */
+function immediate(onPollRequest?: () => void) {
+  const engine = new FakeEngine();
+  const owner = {
+    frame: () => {},
+    failed: () => {},
+    fault: () => {},
+    fatal: () => {},
+    executed: () => {},
+    progress: () => {},
+  };
+  const replica = new Replica(engine, 0, owner, true);
+  const sequencer = new Sequencer([replica], {
+    sourcesOf: () => [],
+    moved: () => {},
+    behind: () => {},
+    onPollRequest,
+  });
+  const read = (msgId: number) => {
+    sequencer.beforeRead("t");
+    const frame = simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
+    replica.sendNow(frame, Kind.TABLE_SIZE, false);
+  };
+  return { sequencer, engine, read };
 }
 
 Deno.test("Sequencer.change() numbers changes and polls after each", () => {
   // Invariants 1 and 2
-  const { sequencer, engine, replicas } = sequence(1);
+  const { sequencer, engine, read } = immediate();
   assertEquals(sequencer.change(change(1)), 1);
-  sequencer.beforeRead();
-  replicas[0]!.sendNow(read(2), Kind.TABLE_SIZE, false);
+  read(2);
   assertEquals(sequencer.change(change(3)), 2);
   assertEquals(sequencer.changes, 2);
   assertEquals(engine.steps, ["table_update+", "table_size", "table_update+"]);
@@ -50,24 +123,22 @@ Deno.test("Sequencer.change() numbers changes and polls after each", () => {
 });
 
 Deno.test("Sequencer.poll() polls when it is asked to", () => {
-  const { sequencer, engine } = sequence(1);
+  const { sequencer, engine } = immediate();
   sequencer.poll();
   assertEquals(engine.steps, ["poll"]);
 });
 
 Deno.test("Sequencer with onPollRequest leaves polling to the program", () => {
   let asked = 0;
-  const { sequencer, engine, replicas } = sequence(1, () => asked++);
+  const { sequencer, engine, read } = immediate(() => asked++);
   for (const msgId of [1, 2, 3]) {
     sequencer.change(change(msgId));
   }
   assertEquals(asked, 1);
   assertEquals(engine.steps, ["table_update", "table_update", "table_update"]);
-  sequencer.beforeRead();
-  replicas[0]!.sendNow(read(4), Kind.TABLE_SIZE, false);
+  read(4);
   assertEquals(engine.steps.slice(3), ["poll", "table_size"]);
-  sequencer.beforeRead();
-  replicas[0]!.sendNow(read(5), Kind.TABLE_SIZE, false);
+  read(5);
   assertEquals(engine.steps.slice(5), ["table_size"]);
   sequencer.change(change(6));
   assertEquals(asked, 2);
@@ -77,34 +148,217 @@ Deno.test("Sequencer.answered() hands a change on to the others", () => {
   // Invariants 1 and 6
   const { sequencer, engines: [primary, ...others] } = sequence(3);
   for (const msgId of [1, 2, 3]) {
-    sequencer.change(change(msgId));
+    sequencer.change(replace(msgId));
   }
-  const polled = "table_update+";
+  const polled = "table_replace+";
   assertEquals(primary!.steps, [polled, polled, polled]); // it isn't waited for
   for (const other of others) assertEquals(other.steps, []);
-  assertEquals(sequencer.isSettled, false);
   sequencer.answered(1, false);
   for (const other of others) assertEquals(other.steps, [polled]);
   sequencer.answered(2, true); // it never happened
   sequencer.answered(3, false);
   sequencer.answered(3, false);
   for (const other of others) {
-    assertEquals(other.steps, [polled, polled]);
+    // Where the primary polled, so do they.
+    assertEquals(other.steps, [polled, "poll", polled]);
     // Nobody waits for their answers.
-    assertEquals(other.requests.map((it) => it.msgId), [0, 0]);
+    assertEquals(other.msgIds, [0, 0]);
   }
-  assertEquals(sequencer.isSettled, true);
+});
+
+// ENGINE 4.8: a poll costs the same for one update and for a thousand.
+Deno.test("Sequencer lets changes be answered before they are polled", () => {
+  const { sequencer, engines, run, slowDown } = sequence(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
+  slowDown();
+  sequencer.change(change(1)); // nothing is under way
+  primary.step(SLOW);
+  for (let msgId = 2; msgId <= 50; msgId++) sequencer.change(change(msgId));
+  primary.run();
+  // They are executed, and answered, while the other one is still at the first.
+  assertEquals(primary.steps.slice(1), Array(49).fill("table_update"));
+  assertEquals(sequencer.unpolled, 49);
+  assertEquals(other.steps, ["table_update+"]);
+  other.step(SLOW);
+  assertEquals(primary.steps.at(-1), "poll");
+  assertEquals(sequencer.unpolled, 0);
+  assertEquals(sequencer.joined, 48);
+  run();
+  const batch = [...Array(48).fill("table_update"), "table_update+"];
+  assertEquals(other.steps.slice(1), batch);
+});
+
+Deno.test("Sequencer lets updates of several tables and owners share a poll", () => {
+  const { sequencer, engines: [primary], run, slowDown } = sequence(2);
+  slowDown();
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  sequencer.change(change(3, { table: "u", port: 7 }));
+  sequencer.change(change(4, { owner: another }));
+  assertEquals(sequencer.unpolled, 3);
+  assertEquals(primary!.steps.length, 4);
+  run();
+  assertEquals(sequencer.unpolled, 0);
+});
+
+// ENGINE 2.2
+Deno.test("Sequencer doesn't let updates of two ports share a poll", () => {
+  const { sequencer, engines, run, slowDown } = sequence(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
+  slowDown();
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  sequencer.change(change(3, { port: 1, owner: another }));
+  sequencer.change(change(4, { owner: another })); // behind its owner's
+  sequencer.change(change(5)); // not behind another's
+  sequencer.change(replace(6));
+  assertEquals(sequencer.collected, 3);
+  assertEquals(sequencer.hasCollected(another), true);
+  run();
+  assertEquals(sequencer.collected, 0);
+  const polls = (steps: string[]) => steps.join(" ").replaceAll(" poll", "+");
+  const update = "table_update";
+  assertEquals(polls(primary.steps).split(" "), [
+    ...[`${update}+`],
+    ...[update, `${update}+`], // 2 and 5
+    ...[`${update}+`], // 3
+    ...[`${update}+`, "table_replace+"], // 4 and 6
+  ]);
+  assertEquals(primary.msgIds, [1, 2, 5, 3, 4, 6]);
+  assertEquals(other.steps.join(" "), polls(primary.steps));
+});
+
+Deno.test("Sequencer.mayAsk() has a read come after a poll", () => {
+  // Invariant 2
+  const { sequencer, engines, replicas, slowDown } = sequence(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  sequencer.change(change(3)); // two batches are under way
+  assertEquals(sequencer.unpolled, 1);
+  // Nothing of it has been answered.
+  assertEquals(sequencer.mayAsk(replicas[1]!, "t"), true);
+  assertEquals(sequencer.mayAsk(replicas[0]!, "v"), true);
+  assertEquals(sequencer.mayAsk(replicas[0]!, undefined), true);
+  assertEquals(sequencer.unpolled, 1);
+  assertEquals(sequencer.mayAsk(replicas[0]!, "join"), true);
+  assertEquals(sequencer.unpolled, 0);
+  assertEquals(primary.steps.at(-1), "poll");
+  slowDown();
+  sequencer.change(change(4));
+  primary.run();
+  sequencer.change(change(5));
+  primary.run();
+  const after = sequencer.lastAnswered("t");
+  assert(after > 0);
+  for (const replica of replicas) {
+    assertEquals(sequencer.mayAsk(replica, "t"), false, "it is far behind");
+    assertEquals(sequencer.mayAsk(replica, "v"), true);
+  }
+  other.run();
+  // It was waited for, so it was polled and passed on.
+  assertEquals(sequencer.unpolled, 0);
+  assertEquals(sequencer.mayAsk(replicas[1]!, "t", after), true);
+  assertEquals(sequencer.lastAnswered("t"), 0);
+});
+
+Deno.test("Sequencer.mayAsk() doesn't ask for more than was answered", () => {
+  const { sequencer, engines: [primary], replicas } = sequence(2);
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  sequencer.change(change(3));
+  primary!.step(50);
+  primary!.step(50);
+  const after = sequencer.lastAnswered("t");
+  assertEquals(after, 0, "both have been passed on");
+  primary!.step(50);
+  const third = sequencer.lastAnswered("t");
+  assertEquals(sequencer.mayAsk(replicas[1]!, "t", third), true);
+  sequencer.change(change(4));
+  primary!.run();
+  assertEquals(sequencer.mayAsk(replicas[1]!, "t", third), true);
+});
+
+Deno.test("Sequencer.beforeRead() polls whoever is behind", () => {
+  const { sequencer, engines: [primary], slowDown } = sequence(2);
+  slowDown();
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  sequencer.beforeRead("v");
+  assertEquals(sequencer.unpolled, 1);
+  sequencer.beforeRead("t");
+  assertEquals(primary!.steps.at(-1), "poll");
+});
+
+Deno.test("Sequencer doesn't leave changes unpolled before reads that wait", () => {
+  const { sequencer, engines: [primary], replicas, slowDown } = sequence(1, {});
+  slowDown();
+  sequencer.change(change(1));
+  for (let i = 0; i < 3; i++) {
+    replicas[0]!.send({
+      ...change(0),
+      kind: Kind.TABLE_SIZE,
+      owner: another,
+      predicted: SLOW,
+      frame: simpleRequest(7, NO_BYTES, Kind.TABLE_SIZE),
+    });
+  }
+  assertEquals(replicas[0]!.hasReadsWaiting, true);
+  sequencer.change(change(2));
+  assertEquals(sequencer.unpolled, 0);
+  assertEquals(sequencer.collected, 1);
+  primary!.run();
+  assertEquals(primary!.steps.includes("table_update+"), true);
+});
+
+Deno.test("Sequencer tells once of a replica that stays behind", () => {
+  // Invariants 8 and 10
+  const { sequencer, engines, reports, run, slowDown } = sequence(2);
+  const [primary, other] = engines as [TimedEngine, TimedEngine];
+  slowDown();
+  let msgId = 0;
+  for (let batch = 0; batch < 20; batch++) {
+    for (let i = 0; i < 1_100; i++) sequencer.change(change(++msgId));
+    primary.run();
+    while (other.waiting.length > 0) other.step(SLOW);
+  }
+  assert(sequencer.full >= 19);
+  assertEquals(reports, ["engine 1"]);
+  run();
+  sequencer.progress();
+  assertEquals(sequencer.collected, 0);
+});
+
+Deno.test("Sequencer.pauseWhile() makes changes afterwards", () => {
+  const { sequencer, engines: [primary] } = sequence(2);
+  sequencer.pauseWhile(() => {
+    sequencer.change(change(1));
+    sequencer.change(change(2));
+    assertEquals(primary!.steps, []);
+  });
+  assertEquals(primary!.msgIds, [1, 2]);
 });
 
 Deno.test("Sequencer.poll() has its place in the order of changes", () => {
-  const { sequencer, engines: [primary, other] } = sequence(2, () => {});
+  const { sequencer, engines: [primary, other] } = sequence(2, {
+    onPollRequest: () => {},
+  });
   sequencer.change(change(1));
+  sequencer.change(replace(2));
   sequencer.poll();
-  sequencer.change(change(2));
-  assertEquals(primary!.steps, ["table_update", "poll", "table_update"]);
+  sequencer.change(change(3));
+  assertEquals(primary!.steps, [
+    "table_update",
+    "table_replace",
+    "poll",
+    "table_update",
+  ]);
   assertEquals(other!.steps, []);
   sequencer.answered(1, false);
-  assertEquals(other!.steps, ["table_update", "poll"]);
   sequencer.answered(2, false);
-  assertEquals(other!.steps, ["table_update", "poll", "table_update"]);
+  assertEquals(other!.steps, ["table_update", "table_replace+"]);
+  sequencer.answered(3, false);
+  assertEquals(other!.steps.length, 2);
+  sequencer.poll();
+  assertEquals(other!.steps.at(-1), "table_update+");
 });

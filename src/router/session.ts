@@ -85,8 +85,10 @@ export class Session implements RouteOwner {
   readonly #subscriptions = new Set<number>();
   /** Changes that aren't answered yet, where they may be under way. */
   #changes = 0;
-  /** Requests that have to see these, and those behind them. */
+  /** A request that can't be made yet, and those behind it. */
   #held: Uint8Array[] = [];
+  /** What the first of these has to see: see {@linkcode SessionHost.mayAsk}. */
+  #after: number | undefined;
   #closed = false;
   #stopped = false;
 
@@ -182,7 +184,7 @@ export class Session implements RouteOwner {
     this.#subscriptions.clear();
     // A view's subscriptions end with it, in the engine as here.
     for (const view of this.#views.values()) {
-      this.#ask(view.replica, view.entity, Kind.VIEW_DELETE);
+      this.#ask(view.replica, view.table, view.entity, Kind.VIEW_DELETE);
       this.#router.tables.dropView(view.table);
       this.#viewGone(view);
     }
@@ -218,6 +220,7 @@ export class Session implements RouteOwner {
       const frame = held.shift()!;
       this.done(frame.length);
       this.#handle(frame);
+      if (this.#held.length === 0) this.#after = undefined;
     }
     this.#held.push(...held);
     if (this.#closed && this.#held.length === 0) this.#release();
@@ -282,37 +285,43 @@ export class Session implements RouteOwner {
   // -- Requests on tables and the server -------------------------------------
 
   #onTable(frame: Uint8Array, info: KindInfo): void {
+    if (info.effect === "change") return this.#change(frame);
+    if (info.effect === "make_view") return this.#makeView(frame);
     const { kind } = header;
-    if (
-      info.effect !== "change" &&
-      !this.#router.sees(this.#primary, this.#changes)
-    ) return this.#hold(frame);
+    const table = info.entity === "table" ? entityOf(frame, header) : undefined;
     if (info.effect === "read") {
-      if (kind === Kind.GET_HOSTED_TABLES && subscribes(content(frame))) {
-        this.#subscribe(frame, undefined);
-      } else if (kind === Kind.SERVER_SYSTEM_INFO && this.#isSeveral) {
-        this.#systemInfo(frame);
-      } else this.#forward(frame);
-    } else if (info.effect === "change") this.#change(frame);
-    else if (info.effect === "make_view") this.#makeView(frame);
-    else if (info.effect === "subscribe") this.#subscribe(frame, undefined);
-    else this.#endSubscription(frame, info, undefined);
+      if (kind === Kind.SERVER_SYSTEM_INFO && this.#isSeveral) {
+        return this.#systemInfo(frame);
+      }
+      if (kind !== Kind.GET_HOSTED_TABLES || !subscribes(content(frame))) {
+        return this.#forward(frame, table);
+      }
+    }
+    if (!this.#mayAsk(this.#primary, table)) this.#hold(frame);
+    else if (info.effect === "unsubscribe") {
+      this.#endSubscription(frame, info, undefined);
+    } else this.#subscribe(frame, undefined);
   }
 
-  #forward(frame: Uint8Array): void {
+  #forward(frame: Uint8Array, tableName: string | undefined): void {
+    // The primary is the first to see a change.
+    const replica =
+      this.#changes > 0 || this.#router.lastAnswered(tableName) > 0
+        ? this.#primary
+        : this.#router.leastBusy();
+    if (!this.#mayAsk(replica, tableName)) return this.#hold(frame);
     const { kind, bodyStart, bodyEnd } = header;
     const table = entityBytes(frame);
     const msgId = this.#register(
       table,
       kind === Kind.GET_HOSTED_TABLES ? this.#onHostedTables() : undefined,
     );
-    const replica = this.#router.leastBusy();
     this.#router.request(
       new Reframed(msgId, table, frame, bodyStart, bodyEnd),
       kind,
-      // The primary sees everything.
-      this.#router.sees(replica, this.#changes) ? replica : this.#primary,
+      replica,
       this,
+      tableName,
       "",
     );
   }
@@ -338,6 +347,7 @@ export class Session implements RouteOwner {
     for (const replica of this.#router.replicas) {
       this.#ask(
         replica,
+        undefined,
         NO_BYTES,
         Kind.SERVER_SYSTEM_INFO,
         undefined,
@@ -419,10 +429,10 @@ export class Session implements RouteOwner {
       return this.#router.change(change, kind, this, "");
     }
     const name = entityOf(frame, header);
-    const joins = kind === Kind.TABLE_UPDATE
-      ? `${updatePort(content(frame))} ${name}`
+    const port = kind === Kind.TABLE_UPDATE && fromView === undefined
+      ? updatePort(content(frame))
       : undefined;
-    this.#router.change(change, kind, this, name, joins);
+    this.#router.change(change, kind, this, name, port);
   }
 
   /** Remembers a join, once it is made. */
@@ -458,7 +468,7 @@ export class Session implements RouteOwner {
       ? `${tableName} ${shapeOf(config)}`
       : "";
     const replica = this.#router.placeView(this, tableName, shape);
-    if (!this.#router.sees(replica, this.#changes)) return this.#hold(frame);
+    if (!this.#mayAsk(replica, tableName)) return this.#hold(frame);
     const names = this.#router.viewNames;
     const view = names.next(viewId, tableName, shape, replica);
     this.#views.set(viewId, view);
@@ -495,6 +505,7 @@ export class Session implements RouteOwner {
       Kind.TABLE_MAKE_VIEW,
       replica,
       this,
+      tableName,
       shape,
     );
   }
@@ -504,9 +515,7 @@ export class Session implements RouteOwner {
   #onView(frame: Uint8Array, info: KindInfo): void {
     const view = this.#views.get(entityOf(frame, header));
     if (view === undefined) return this.#onMissingView(frame, info);
-    if (!this.#router.sees(view.replica, this.#changes)) {
-      return this.#hold(frame);
-    }
+    if (!this.#mayAsk(view.replica, view.table)) return this.#hold(frame);
     const { kind, bodyStart, bodyEnd } = header;
     if (info.effect === "subscribe") return this.#subscribe(frame, view);
     if (info.effect === "unsubscribe") {
@@ -537,6 +546,7 @@ export class Session implements RouteOwner {
       kind,
       view.replica,
       this,
+      view.table,
       view.shape,
     );
   }
@@ -583,6 +593,7 @@ export class Session implements RouteOwner {
       // Asked first, so it is answered first.
       this.#ask(
         view.replica,
+        view.table,
         view.entity,
         Kind.VIEW_SCHEMA,
         undefined,
@@ -600,6 +611,7 @@ export class Session implements RouteOwner {
       Kind.VIEW_GET_MIN_MAX,
       view.replica,
       this,
+      view.table,
       view.shape,
     );
   }
@@ -617,6 +629,7 @@ export class Session implements RouteOwner {
       kind,
       view?.replica ?? this.#primary,
       this,
+      view?.table,
       view?.shape ?? "",
     );
   }
@@ -652,6 +665,7 @@ export class Session implements RouteOwner {
       kind,
       view?.replica ?? this.#primary,
       this,
+      view?.table,
       view?.shape ?? "",
     );
   }
@@ -663,6 +677,7 @@ export class Session implements RouteOwner {
     this.#router.unregister(id);
     this.#ask(
       route.view?.replica ?? this.#primary,
+      route.view?.table,
       route.view?.entity ?? route.entity,
       ENDED_BY.get(route.kind)!,
       id,
@@ -707,6 +722,24 @@ export class Session implements RouteOwner {
     return this.#router.replicas[0]!;
   }
 
+  /**
+   * Whether something about `table` may be asked of `replica` now. All that has
+   * been answered to anyone has to be seen there, and this session's own
+   * changes, answered or not (Invariant 2).
+   */
+  #mayAsk(replica: Replica, table: string | undefined): boolean {
+    if (!this.#router.tracksChanges) return true;
+    if (
+      this.#changes > 0 &&
+      // The primary is given them in their order.
+      (!replica.isPrimary || this.#router.hasCollected(this))
+    ) return false;
+    const after = this.#after ?? this.#router.lastAnswered(table);
+    if (this.#router.mayAsk(replica, table, after)) return true;
+    this.#after = after;
+    return false;
+  }
+
   /** `frame` and what follows it wait until more changes are answered. */
   #hold(frame: Uint8Array): void {
     this.#keep(frame);
@@ -716,6 +749,7 @@ export class Session implements RouteOwner {
   /** Asks an engine something on the router's own account. */
   #ask(
     replica: Replica,
+    table: string | undefined,
     entity: Uint8Array,
     kind: number,
     value?: number,
@@ -727,6 +761,7 @@ export class Session implements RouteOwner {
       kind,
       replica,
       this,
+      table,
       "",
     );
   }

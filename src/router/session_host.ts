@@ -80,28 +80,46 @@ export interface SessionHost {
   route(msgId: number): Route | undefined;
   /** Nobody waits for `msgId` any more. */
   unregister(msgId: number): void;
-  /** Hands a change of `table` to the sequencer. */
+  /**
+   * Hands a change of `table` to the sequencer, with its `port` if it may share
+   * a poll.
+   */
   change(
     frame: Reframed,
     kind: number,
     owner: object,
     table: string,
-    joins?: string,
+    port?: number,
   ): void;
-  /** Hands anything else to `replica`, as a request of `owner` about `shape`. */
+  /**
+   * Hands anything else to `replica`, as a request of `owner` about `table`, of
+   * `shape`.
+   */
   request(
     frame: Reframed,
     kind: number,
     replica: Replica,
     owner: object,
+    table: string | undefined,
     shape: string,
   ): void;
   /** Where `owner` best makes a view of `shape`. */
   placeView(owner: object, table: string, shape: string): Replica;
   /** The replica that has least to do. */
   leastBusy(): Replica;
-  /** Whether a request to `replica` would see all changes it has to see. */
-  sees(replica: Replica, ownChanges: number): boolean;
+  /** What a request about `table` has to see: see {@linkcode Sequencer.lastAnswered}. */
+  lastAnswered(table: string | undefined): number;
+  /**
+   * Whether a request about `table` may go to `replica` now, where it has to
+   * see what `after` says: see {@linkcode Sequencer.mayAsk}.
+   */
+  mayAsk(
+    replica: Replica,
+    table: string | undefined,
+    after: number,
+  ): boolean;
+  /** Whether changes of `owner` wait that not even the primary has been given. */
+  hasCollected(owner: object): boolean;
   /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
   hold(session: Holding): void;
   /** Has sessions retry that hold requests. */

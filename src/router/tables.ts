@@ -16,6 +16,8 @@ interface Entry {
   readonly waiting: number[];
 }
 
+const NONE: readonly string[] = [];
+
 /**
  * An engine refuses, or puts off, deleting a table that has views, but a view
  * is on one replica and the table on all (ENGINE 5.1). So the router counts
@@ -101,6 +103,13 @@ export class Tables {
   /** The join table `table` was made of `sources`. */
   addJoin(table: string, sources: readonly string[]): void {
     this.#joins.set(table, sources);
+  }
+
+  /** The tables that a join table is made of, and those that they are made of. */
+  sourcesOf(table: string): readonly string[] {
+    const sources = this.#joins.get(table);
+    if (sources === undefined) return NONE;
+    return [...sources, ...sources.flatMap((it) => this.sourcesOf(it))];
   }
 
   /** `table` was deleted. */

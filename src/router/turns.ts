@@ -16,8 +16,15 @@ export interface Waiting {
 
 interface Read<T> {
   readonly item: T;
+  readonly stamp: number;
   /** It comes after so many changes: those that were there before it. */
   readonly after: number;
+}
+
+interface Changes<T> {
+  readonly item: T;
+  /** The last of each owner. */
+  readonly last: ReadonlyMap<object, number>;
 }
 
 /** What one owner waits for. */
@@ -34,8 +41,8 @@ interface Lane<T> {
  * - A read is taken after every change that was there before it (Invariant 2).
  * - An owner's requests are taken in order, its changes among them.
  */
-export class Turns<T extends Waiting> {
-  readonly #changes: T[] = [];
+export class Turns<T> {
+  readonly #changes: Changes<T>[] = [];
   /** Changes that were added and taken so far. */
   #added = 0;
   #taken = 0;
@@ -51,23 +58,28 @@ export class Turns<T extends Waiting> {
     return this.#size;
   }
 
-  /** Adds a change. */
-  addChange(change: T): void {
+  /** How many of them aren't changes. */
+  get reads(): number {
+    return this.#size - this.#changes.length;
+  }
+
+  /** Adds changes that are taken as one, of one owner or several. */
+  addChanges(item: T, changes: readonly Waiting[]): void {
     this.#size++;
     this.#added++;
-    this.#changes.push(change);
+    this.#changes.push({ item, last: lastOfEach(changes) });
   }
 
   /** Adds anything else. */
-  add(item: T): void {
+  add(item: T, { owner, stamp }: Waiting): void {
     this.#size++;
-    let lane = this.#lanes.get(item.owner);
+    let lane = this.#lanes.get(owner);
     if (lane === undefined) {
-      lane = { owner: item.owner, reads: [] };
-      this.#lanes.set(item.owner, lane);
+      lane = { owner, reads: [] };
+      this.#lanes.set(owner, lane);
       this.#ring.push(lane);
     }
-    lane.reads.push({ item, after: this.#added });
+    lane.reads.push({ item, stamp, after: this.#added });
   }
 
   /** Takes the next one. */
@@ -84,15 +96,23 @@ export class Turns<T extends Waiting> {
     return this.#takeRead(lane!);
   }
 
-  #takeChange(change: T): T {
-    const lane = this.#lanes.get(change.owner);
-    if (lane !== undefined && lane.reads[0]!.item.stamp < change.stamp) {
-      return this.#takeRead(lane);
-    }
+  #takeChange(change: Changes<T>): T {
+    const lane = this.#laneBefore(change);
+    if (lane !== undefined) return this.#takeRead(lane);
     this.#changeIsNext = false;
     this.#taken++;
     this.#changes.shift();
-    return change;
+    return change.item;
+  }
+
+  /** A lane whose owner asked something before it asked for `change`. */
+  #laneBefore({ last }: Changes<T>): Lane<T> | undefined {
+    if (this.#ring.length === 0) return undefined;
+    for (const [owner, stamp] of last) {
+      const lane = this.#lanes.get(owner);
+      if (lane !== undefined && lane.reads[0]!.stamp < stamp) return lane;
+    }
+    return undefined;
   }
 
   /** Takes the first of `lane`, whose next turn is after all others'. */
@@ -103,4 +123,11 @@ export class Turns<T extends Waiting> {
     else this.#lanes.delete(lane.owner);
     return item;
   }
+}
+
+/** When the last of each owner's was made. */
+function lastOfEach(changes: readonly Waiting[]): Map<object, number> {
+  const last = new Map<object, number>();
+  for (const { owner, stamp } of changes) last.set(owner, stamp);
+  return last;
 }

@@ -10,6 +10,10 @@ interface Item {
 
 const owner = (name: string) => ({ name });
 
+const add = (turns: Turns<Item>, item: Item) => turns.add(item, item);
+const addChange = (turns: Turns<Item>, item: Item) =>
+  turns.addChanges(item, [item]);
+
 /** Takes all that waits. */
 function drain(turns: Turns<Item>): string[] {
   const names: string[] = [];
@@ -22,11 +26,11 @@ Deno.test("Turns.next() lets owners take turns", () => {
   const [a, b, c] = [owner("a"), owner("b"), owner("c")];
   let stamp = 0;
   for (let i = 1; i <= 4; i++) {
-    turns.add({ owner: a, stamp: stamp++, name: `a${i}` });
+    add(turns, { owner: a, stamp: stamp++, name: `a${i}` });
   }
-  turns.add({ owner: b, stamp: stamp++, name: "b1" });
-  turns.add({ owner: b, stamp: stamp++, name: "b2" });
-  turns.add({ owner: c, stamp: stamp++, name: "c1" });
+  add(turns, { owner: b, stamp: stamp++, name: "b1" });
+  add(turns, { owner: b, stamp: stamp++, name: "b2" });
+  add(turns, { owner: c, stamp: stamp++, name: "c1" });
   assertEquals(turns.size, 7);
   assertEquals(drain(turns), ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
   assertEquals(turns.size, 0);
@@ -37,10 +41,10 @@ Deno.test("Turns.next() gives changes their turn, in order", () => {
   const turns = new Turns<Item>();
   const [a, w] = [owner("a"), owner("w")];
   for (let i = 1; i <= 3; i++) {
-    turns.add({ owner: a, stamp: i, name: `a${i}` });
+    add(turns, { owner: a, stamp: i, name: `a${i}` });
   }
   for (let i = 1; i <= 3; i++) {
-    turns.addChange({ owner: w, stamp: 3 + i, name: `w${i}` });
+    addChange(turns, { owner: w, stamp: 3 + i, name: `w${i}` });
   }
   assertEquals(drain(turns), ["a1", "w1", "a2", "w2", "a3", "w3"]);
 });
@@ -49,21 +53,21 @@ Deno.test("Turns.next() takes a read after the changes before it", () => {
   // Invariant 2
   const turns = new Turns<Item>();
   const [a, w] = [owner("a"), owner("w")];
-  turns.addChange({ owner: w, stamp: 1, name: "w1" });
-  turns.addChange({ owner: w, stamp: 2, name: "w2" });
-  turns.add({ owner: a, stamp: 3, name: "a1" });
-  turns.addChange({ owner: w, stamp: 4, name: "w3" });
+  addChange(turns, { owner: w, stamp: 1, name: "w1" });
+  addChange(turns, { owner: w, stamp: 2, name: "w2" });
+  add(turns, { owner: a, stamp: 3, name: "a1" });
+  addChange(turns, { owner: w, stamp: 4, name: "w3" });
   assertEquals(drain(turns), ["w1", "w2", "a1", "w3"]);
 });
 
 Deno.test("Turns.next() never lets a change overtake its owner's reads", () => {
   const turns = new Turns<Item>();
   const [a, b] = [owner("a"), owner("b")];
-  turns.add({ owner: b, stamp: 1, name: "b1" });
-  turns.add({ owner: a, stamp: 2, name: "a1" });
-  turns.add({ owner: a, stamp: 3, name: "a2" });
-  turns.addChange({ owner: a, stamp: 4, name: "a3" });
-  turns.add({ owner: a, stamp: 5, name: "a4" });
+  add(turns, { owner: b, stamp: 1, name: "b1" });
+  add(turns, { owner: a, stamp: 2, name: "a1" });
+  add(turns, { owner: a, stamp: 3, name: "a2" });
+  addChange(turns, { owner: a, stamp: 4, name: "a3" });
+  add(turns, { owner: a, stamp: 5, name: "a4" });
   const order = drain(turns);
   assertEquals(order.filter((it) => it.startsWith("a")), [
     "a1",
@@ -97,8 +101,8 @@ Deno.test("Turns keeps its promises whatever comes", async () => {
       added.push(item);
       if (isChange) {
         changes++;
-        turns.addChange(item);
-      } else turns.add(item);
+        addChange(turns, item);
+      } else add(turns, item);
     }
     for (let item; (item = turns.next()) !== undefined;) taken.push(item);
     assertEquals(taken.length, added.length);

@@ -99,6 +99,8 @@ const NOTHING: RouterStats = {
   changes: 0,
   joinedChanges: 0,
   collectedChanges: 0,
+  unpolledChanges: 0,
+  fullBatches: 0,
   requests: 0,
   refused: 0,
   failed: 0,
