@@ -7,39 +7,50 @@ import { parts } from "../testing/frames.ts";
 import { WorkerPool } from "../engine/worker_pool.ts";
 import { Server, type ServerOptions } from "./server.ts";
 
+/** How requests come. */
+const MODES = {
+  "one by one": {},
+  "in bursts": { pipelined: true },
+  // What is pushed is compared, too: no poll is shared.
+  "one change at a time": { pipelined: true, burstChanges: 1 },
+  "changes joined": { pipelined: true, joinsChanges: true },
+} as const;
+
+type Mode = keyof typeof MODES;
+
 /** Who is compared with the engine on the main thread. */
 interface Contender {
   readonly name: string;
   /** Without it, another engine on the main thread. */
   readonly executor?: () => Executor & AsyncDisposable;
-  /** Whether it polls once for several changes. */
-  readonly joinsChanges?: boolean;
+  /** How it is asked. */
+  readonly modes: readonly Mode[];
   /** Whether it gives one view to several sessions. */
   readonly sharesViews?: boolean;
 }
 
 /** One line for each way to run engines. */
 const CONTENDERS: readonly Contender[] = [
-  { name: "inline" },
+  { name: "inline", modes: ["one by one", "in bursts"] },
   {
     name: "a pool of 1",
     executor: () => new WorkerPool({ size: 1 }),
-    joinsChanges: true,
+    modes: ["one by one", "one change at a time", "changes joined"],
   },
   {
     name: "a pool of 2",
     executor: () => new WorkerPool({ size: 2 }),
-    joinsChanges: true,
+    modes: ["one by one", "one change at a time", "changes joined"],
   },
   {
     name: "a pool of 3",
     executor: () => new WorkerPool({ size: 3 }),
-    joinsChanges: true,
+    modes: ["one by one", "one change at a time", "changes joined"],
   },
 ];
 
 /** What a failure tells of is repeated with its seed and number of steps. */
-const SEED = Number(Deno.env.get("PERSPECTIVE_SEED") ?? 4);
+const SEED = Number(Deno.env.get("PERSPECTIVE_SEED") ?? 8);
 const STEPS = Number(Deno.env.get("PERSPECTIVE_STEPS") ?? 300);
 
 /** So many steps at most with the same two servers; the next seed goes on. */
@@ -49,7 +60,12 @@ const ROUND = 500;
 function start(options: ServerOptions, errors: string[]): Server {
   return new Server({
     ...options,
-    onError: (error, { stage }) => errors.push(`${stage}: ${error.message}`),
+    onError: (error, { stage }) =>
+      errors.push(
+        `${
+          options.executor ? "executor" : "inline"
+        }: ${stage}: ${error.message}`,
+      ),
   });
 }
 
@@ -59,11 +75,11 @@ async function round(
   line: Line,
   seed: number,
   steps: number,
-  pipelined: boolean,
+  mode: Mode,
 ): Promise<Iterable<number>> {
   const engine = ENGINES[line];
   const errors: string[] = [];
-  const { joinsChanges, sharesViews = false } = contender;
+  const { sharesViews = false } = contender;
   await using executor = contender.executor?.();
   await using left = start({ engine }, errors);
   await using right = start({ engine, ...executor && { executor } }, errors);
@@ -71,11 +87,11 @@ async function round(
     line,
     seed,
     steps,
-    pipelined,
     sharesViews,
-    ...joinsChanges && { burstChanges: 1 },
+    ...MODES[mode],
   });
   assertEquals(errors, []);
+  if (mode === "changes joined") assert(right.stats().joinedChanges > 0);
   // All sessions have closed.
   assertEquals(right.stats().sessions, 0);
   assertEquals(right.stats().views, 0);
@@ -86,10 +102,10 @@ for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
   for (const contender of CONTENDERS) {
     Deno.test(`${contender.name} is as inline (${engine})`, async () => {
       const asked = new Set<number>();
-      for (const pipelined of [false, true]) {
+      for (const mode of contender.modes) {
         for (let done = 0, seed = SEED; done < STEPS; done += ROUND, seed++) {
           const steps = Math.min(ROUND, STEPS - done);
-          const kinds = await round(contender, line, seed, steps, pipelined);
+          const kinds = await round(contender, line, seed, steps, mode);
           for (const kind of kinds) asked.add(kind);
         }
       }
