@@ -461,6 +461,7 @@ chapter("clients don't meet each other's views", async (the) => {
     socket.close();
     await closed;
   }
-  assertEquals(answers[0], answers[1]);
+  // Whether one comes before another is up to the server.
+  assertEquals(answers[0]!.toSorted(), answers[1]!.toSorted());
   await the.serving.closed(2);
 });

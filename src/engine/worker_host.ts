@@ -1,14 +1,23 @@
 /**
- * The worker's side: an engine that is fed by messages.
+ * The worker's side: an engine that is fed through shared memory.
  *
  * @module
  */
 
 import { toError } from "../errors.ts";
+import {
+  Answer,
+  eventEntry,
+  EXECUTED_LENGTH,
+  failedEntry,
+  isShared,
+  readRequest,
+  writeExecuted,
+} from "./entries.ts";
 import { LocalEngine } from "./local_engine.ts";
 import { loadPackage } from "./package.ts";
-import { AnswerPacker, Entry, ONLY_POLL, unpackRequests } from "./packing.ts";
-import type { FromWorker, ToWorker } from "./worker_messages.ts";
+import { LONGEST_ENTRY, RingReader, RingWriter } from "./ring.ts";
+import type { FromWorker, Rings, ToWorker } from "./worker_messages.ts";
 
 /** What is used of a worker's global scope. */
 export interface WorkerScope {
@@ -19,23 +28,30 @@ export interface WorkerScope {
 }
 
 /**
- * Answers are posted when there is nothing left to execute, or after so many
- * milliseconds: what is answered doesn't wait for a slow request behind it.
+ * The main thread is woken when there is nothing left to execute, or after so
+ * many milliseconds: what is answered doesn't wait for a slow request behind it.
  */
-const POST_AFTER = 1;
+const WAKE_AFTER = 1;
 
-/** Answers are posted at the latest when there are so many bytes. */
-const POST_SIZE = 256 * 1024;
+/**
+ * After so many milliseconds with nothing to do, the thread's own events get
+ * their turn: an error that came up late, or that it is to end.
+ */
+const BREATHE_AFTER = 1_000;
 
 /** Serves an engine to the main thread. */
 export function hostEngine(scope: WorkerScope): void {
   scope.onmessage = ({ data }) => {
-    if (data.type === "start") start(scope, data.engine);
+    if (data.type === "start") start(scope, data.engine, data.rings);
   };
   scope.postMessage({ type: "ready" }, []);
 }
 
-async function start(scope: WorkerScope, specifier: string): Promise<void> {
+async function start(
+  scope: WorkerScope,
+  specifier: string,
+  rings: Rings,
+): Promise<void> {
   let engine: LocalEngine;
   try {
     const { newServer, line } = await loadPackage(specifier);
@@ -45,35 +61,133 @@ async function start(scope: WorkerScope, specifier: string): Promise<void> {
     scope.postMessage({ type: "refused", message }, []);
     return;
   }
-  const answers = new AnswerPacker();
+  const answers = new Answers(scope, new RingWriter(rings.answers));
   engine.listen({
     frame: (frame) => answers.frame(frame),
-    failed: (msgId, { message }) => answers.failed(msgId, message),
-    fault: ({ message }) => answers.event(Entry.FAULT, message),
-    fatal: ({ message }) => answers.event(Entry.FATAL, message),
+    failed: (msgId, { message }) => answers.put(failedEntry(msgId, message)),
+    fault: ({ message }) => answers.put(eventEntry(Answer.FAULT, message)),
+    fatal: ({ message }) => answers.put(eventEntry(Answer.FATAL, message)),
     executed: () => {}, // measured below
   });
-  const post = () => {
-    if (answers.length === 0) return;
-    const bytes = answers.take();
-    scope.postMessage({ type: "answers", bytes }, [bytes.buffer]);
-  };
-  scope.onmessage = ({ data }) => {
-    if (data.type !== "requests") return;
-    let posted = performance.now();
-    let before = posted;
-    unpackRequests(data.batch, (frame, kind, poll) => {
-      if (kind === ONLY_POLL) engine.poll();
-      else engine.send(frame, kind, poll);
-      const now = performance.now();
-      answers.executed(Math.round((now - before) * 1000));
-      before = now;
-      if (now - posted > POST_AFTER || answers.length > POST_SIZE) {
-        post();
-        posted = now;
-      }
-    });
-    post();
-  };
+  const payloads = new Payloads(scope);
   scope.postMessage({ type: "started", line: engine.line }, []);
+  await serve(engine, new RingReader(rings.requests), answers, payloads);
+}
+
+/** Executes requests until the ring is closed, and blocks in between. */
+async function serve(
+  engine: LocalEngine,
+  requests: RingReader,
+  answers: Answers,
+  payloads: Payloads,
+): Promise<void> {
+  let woken = performance.now();
+  let before = woken;
+  while (!requests.closed) {
+    const entry = requests.next();
+    if (entry === undefined) {
+      answers.wake();
+      requests.sleep(BREATHE_AFTER);
+      if (!requests.ready) await breathe();
+      woken = before = performance.now();
+      continue;
+    }
+    // Messages come only if the thread isn't kept.
+    const payload = isShared(entry) ? await payloads.next() : undefined;
+    const { frame, kind, poll } = readRequest(entry, payload);
+    if (frame !== undefined) engine.send(frame, kind, poll);
+    else if (poll) engine.poll();
+    const now = performance.now();
+    answers.executed(Math.round((now - before) * 1000));
+    before = now;
+    if (now - woken > WAKE_AFTER) {
+      answers.wake();
+      woken = now;
+    }
+  }
+}
+
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** Writes answers for the main thread. */
+class Answers {
+  readonly #scope: WorkerScope;
+  readonly #ring: RingWriter;
+
+  constructor(scope: WorkerScope, ring: RingWriter) {
+    this.#scope = scope;
+    this.#ring = ring;
+  }
+
+  /** Adds a frame; it is copied. */
+  frame(frame: Uint8Array): void {
+    if (frame.length >= LONGEST_ENTRY) {
+      const bytes = frame.slice();
+      this.#scope.postMessage({ type: "payload", bytes }, [bytes.buffer]);
+      this.put(LONG_FRAME);
+      return;
+    }
+    const at = this.#reserve(1 + frame.length);
+    if (at < 0) return;
+    this.#ring.bytes[at] = Answer.FRAME;
+    this.#ring.bytes.set(frame, at + 1);
+    this.#ring.commit();
+  }
+
+  /** Adds that a request was executed, and how long it took. */
+  executed(micros: number): void {
+    const at = this.#reserve(EXECUTED_LENGTH);
+    if (at < 0) return;
+    writeExecuted(micros, this.#ring.bytes, at);
+    this.#ring.commit();
+  }
+
+  /** Adds an entry. */
+  put(entry: Uint8Array): void {
+    const at = this.#reserve(entry.length);
+    if (at < 0) return;
+    this.#ring.bytes.set(entry, at);
+    this.#ring.commit();
+  }
+
+  /** Wakes the main thread, if it sleeps. */
+  wake(): void {
+    if (this.#ring.takeSleeper()) this.#scope.postMessage(BELL, []);
+  }
+
+  /** Waits for room; -1 if nobody reads any more. */
+  #reserve(length: number): number {
+    for (;;) {
+      const at = this.#ring.reserve(length);
+      if (at >= 0 || this.#ring.closed) return at;
+      this.wake();
+      this.#ring.waitForRoom();
+    }
+  }
+}
+
+const LONG_FRAME = Uint8Array.of(Answer.LONG_FRAME);
+const BELL = { type: "bell" } as const;
+
+/** Payloads that come as messages. */
+class Payloads {
+  readonly #there: SharedArrayBuffer[] = [];
+  #take: ((payload: SharedArrayBuffer) => void) | undefined;
+
+  constructor(scope: WorkerScope) {
+    scope.onmessage = ({ data }) => {
+      if (data.type !== "payload") return;
+      if (this.#take === undefined) this.#there.push(data.bytes);
+      else this.#take(data.bytes);
+      this.#take = undefined;
+    };
+  }
+
+  /** The next one. */
+  next(): SharedArrayBuffer | Promise<SharedArrayBuffer> {
+    return this.#there.shift() ??
+      new Promise((resolve) => this.#take = resolve);
+  }
 }

@@ -6,25 +6,34 @@
  *                     ◄─ ready          its module has run: it listens now
  *   start ─►
  *                     ◄─ started        its engine is loaded
- *   requests ─►
- *                     ◄─ answers        any number of times
+ *   entries ═►        ◄═ entries        in rings, any number of times
+ *   payload ─►        ◄─ payload        of an entry that has no room for it
+ *                     ◄─ bell           there are entries, and main sleeps
  * ```
+ *
+ * A worker that has nothing to do blocks; it is woken through the ring. Where
+ * an entry says that its payload comes as a message, the other side stops
+ * reading entries until it has come.
  *
  * @module
  */
 
 import type { Line } from "../protocol/kinds.ts";
-import type { RequestBatch } from "./packing.ts";
+
+/** The shared memory of a worker's two rings: see `ring.ts`. */
+export interface Rings {
+  /** From the main thread: see {@linkcode EngineRequest}. */
+  readonly requests: SharedArrayBuffer;
+  /** From the worker: see {@linkcode AnswerTaker}. */
+  readonly answers: SharedArrayBuffer;
+}
 
 /** From the main thread. */
 export type ToWorker =
   /** Load this engine. */
-  | { readonly type: "start"; readonly engine: string }
-  /**
-   * Execute these, see `packing.ts`. The buffer of the bytes is transferred: it
-   * is the worker's. Shared payloads aren't written to any more.
-   */
-  | { readonly type: "requests"; readonly batch: RequestBatch };
+  | { readonly type: "start"; readonly engine: string; readonly rings: Rings }
+  /** The payload of a request. It isn't written to any more. */
+  | { readonly type: "payload"; readonly bytes: SharedArrayBuffer };
 
 /** From the worker. */
 export type FromWorker =
@@ -34,5 +43,7 @@ export type FromWorker =
   | { readonly type: "started"; readonly line: Line }
   /** The engine can't be loaded. */
   | { readonly type: "refused"; readonly message: string }
-  /** See `packing.ts`. The buffer is transferred: it is the main thread's. */
-  | { readonly type: "answers"; readonly bytes: Uint8Array<ArrayBuffer> };
+  /** A long frame. The buffer is transferred: it is the main thread's. */
+  | { readonly type: "payload"; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** There are entries to read. */
+  | { readonly type: "bell" };

@@ -154,6 +154,14 @@ export class Session implements RouteOwner {
     if (wrong !== undefined) {
       return this.#refuse(frame, `Cannot read request: ${wrong}`);
     }
+    const nameLength = header.entityEnd - header.entityStart;
+    if (nameLength > LONGEST_NAME) {
+      return this.#refuse(
+        frame,
+        `Cannot take request: its entity_id has ${nameLength} bytes, at most ` +
+          `${LONGEST_NAME} may be`,
+      );
+    }
     const info = kindInfo(header.kind);
     if (info === undefined || !hasKind(this.#router.line, header.kind)) {
       return this.#refuse(frame, unknownKind(header.kind, info));
@@ -790,6 +798,9 @@ export class Session implements RouteOwner {
     this.close();
   }
 }
+
+/** Bytes of the longest name of a table or view (Invariant 8). */
+const LONGEST_NAME = 4_096;
 
 /** Above this many bytes a change is copied once for all engines. */
 const SHARED_SIZE = 64 * 1024;

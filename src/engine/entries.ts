@@ -1,0 +1,199 @@
+/**
+ * How requests and answers are written down between the main thread and an
+ * engine somewhere else.
+ *
+ * ```text
+ *   request:  u8 kind   u8 flags   frame
+ *   answer:   u8 type   frame, or what the type says
+ * ```
+ *
+ * @module
+ */
+
+import { Reframed } from "../protocol/frame.ts";
+import { newHeader, readHeader } from "../protocol/header.ts";
+
+/** Something for an engine to execute. */
+export interface EngineRequest {
+  /** `undefined` for a poll alone. */
+  readonly frame: Reframed | undefined;
+  /** Its kind, so that the other side needn't read it. */
+  readonly kind: number;
+  /** Whether to poll after it. */
+  readonly poll: boolean;
+}
+
+const REQUEST_HEAD = 2;
+const POLL = 1;
+const SHARED = 2;
+const ALONE = 4;
+
+/** Bytes that `request` takes. A payload that is shared isn't among them. */
+export function requestLength({ frame }: EngineRequest): number {
+  if (frame === undefined) return REQUEST_HEAD;
+  return REQUEST_HEAD +
+    (frame.shared === undefined ? frame.byteLength : frame.headLength);
+}
+
+/** Writes `request` to `bytes`. A payload that is shared is left out. */
+export function writeRequest(
+  { frame, kind, poll }: EngineRequest,
+  bytes: Uint8Array,
+  at: number,
+): void {
+  bytes[at] = kind;
+  let flags = poll ? POLL : 0;
+  if (frame === undefined) flags |= ALONE;
+  else if (frame.shared === undefined) frame.writeTo(bytes, at + REQUEST_HEAD);
+  else {
+    flags |= SHARED;
+    frame.writeHeadTo(bytes, at + REQUEST_HEAD);
+  }
+  bytes[at + 1] = flags;
+}
+
+/** Whether the payload of a request isn't in its entry. */
+export function isShared(entry: Uint8Array): boolean {
+  return (entry[1]! & SHARED) !== 0;
+}
+
+const header = newHeader();
+
+/** The request in `entry`, of which its frame is a part. */
+export function readRequest(
+  entry: Uint8Array,
+  payload?: SharedArrayBuffer,
+): EngineRequest {
+  const flags = entry[1]!;
+  return {
+    frame: (flags & ALONE) === 0
+      ? frameIn(entry.subarray(REQUEST_HEAD), payload)
+      : undefined,
+    kind: entry[0]!,
+    poll: (flags & POLL) !== 0,
+  };
+}
+
+function frameIn(part: Uint8Array, payload?: SharedArrayBuffer): Reframed {
+  // For a shared payload there is only a header, which isn't an error here.
+  readHeader(part, header);
+  const { msgId, entityStart, entityEnd, bodyStart, bodyEnd } = header;
+  const entity = part.subarray(entityStart, entityEnd);
+  return payload === undefined
+    ? new Reframed(msgId, entity, part, bodyStart, bodyEnd)
+    : new Reframed(msgId, entity, new Uint8Array(payload));
+}
+
+/** What an entry of the answers holds. */
+export const Answer = {
+  /** A frame. */
+  FRAME: 0,
+  /** A frame that comes another way, since it is too long for an entry. */
+  LONG_FRAME: 1,
+  /** A request that won't be answered: `msg_id` as u32, the reason as text. */
+  FAILED: 2,
+  /** A fault, as text. */
+  FAULT: 3,
+  /** A request or poll was executed: microseconds as u32. */
+  EXECUTED: 4,
+  /** The engine is lost, as text. */
+  FATAL: 5,
+} as const;
+
+/** Takes what {@linkcode readAnswer} finds. */
+export interface AnswerTaker {
+  /** A frame; a part of the entry, which may be overwritten. */
+  frame(frame: Uint8Array): void;
+  /** A request that won't be answered. */
+  failed(msgId: number, error: Error): void;
+  /** A fault of the engine. */
+  fault(error: Error): void;
+  /** The engine is lost. */
+  fatal(error: Error): void;
+  /** A request or poll was executed. */
+  executed(micros: number): void;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Whether the frame of an answer isn't in its entry. */
+export function isLongFrame(entry: Uint8Array): boolean {
+  return entry[0] === Answer.LONG_FRAME;
+}
+
+/** Hands on what `entry` holds; `long` is the frame that came another way. */
+export function readAnswer(
+  entry: Uint8Array,
+  taker: AnswerTaker,
+  long?: Uint8Array,
+): void {
+  const text = (from: number) =>
+    new Error(decoder.decode(entry.subarray(from)));
+  switch (entry[0]) {
+    case Answer.FRAME:
+      return taker.frame(entry.subarray(1));
+    case Answer.LONG_FRAME:
+      return taker.frame(long!);
+    case Answer.EXECUTED:
+      return taker.executed(readU32(entry, 1));
+    case Answer.FAILED:
+      return taker.failed(readU32(entry, 1), text(5));
+    case Answer.FAULT:
+      return taker.fault(text(1));
+    case Answer.FATAL:
+      return taker.fatal(text(1));
+  }
+}
+
+/** The entry of a request that won't be answered. */
+export function failedEntry(msgId: number, reason: string): Uint8Array {
+  const text = encodeReason(reason);
+  const entry = new Uint8Array(5 + text.length);
+  entry[0] = Answer.FAILED;
+  writeU32(entry, 1, msgId);
+  entry.set(text, 5);
+  return entry;
+}
+
+/** The entry of what befell the engine as a whole. */
+export function eventEntry(
+  type: typeof Answer.FAULT | typeof Answer.FATAL,
+  reason: string,
+): Uint8Array {
+  const text = encodeReason(reason);
+  const entry = new Uint8Array(1 + text.length);
+  entry[0] = type;
+  entry.set(text, 1);
+  return entry;
+}
+
+/** Bytes that {@linkcode writeExecuted} writes. */
+export const EXECUTED_LENGTH = 5;
+
+/** Writes that a request or poll was executed. */
+export function writeExecuted(
+  micros: number,
+  bytes: Uint8Array,
+  at: number,
+): void {
+  bytes[at] = Answer.EXECUTED;
+  writeU32(bytes, at + 1, Math.min(micros, 0xffff_ffff));
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 |
+    bytes[at + 3]! << 24) >>> 0;
+}
+
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+/** An entry has an end. */
+function encodeReason(reason: string): Uint8Array {
+  return encoder.encode(reason.slice(0, 10_000));
+}
