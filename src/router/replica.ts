@@ -74,17 +74,15 @@ const AHEAD_MICROS = 2_000;
 const AHEAD_JOBS = 64;
 
 /**
- * Batches of changes that an engine has if it doesn't run dry while messages
- * travel. The longer they take, the larger the next one gets.
- */
-const ENOUGH_BATCHES = 2;
-
-/**
  * Batches of changes that an engine may be behind, and microseconds of them,
  * when they can't get larger.
  */
-const MOST_BATCHES = 16;
-const MOST_MICROS = 20_000;
+const MOST_BATCHES = 1_000;
+const MOST_MICROS = 100_000;
+
+/** Changes, and bytes of them, that it may be behind while it is at a read. */
+const MOST_CHANGES = 10_000;
+const MOST_BYTES = 64 * 1024 * 1024;
 
 /** An engine of the router's, what waits for it, and how busy it is. */
 export class Replica implements EngineListener {
@@ -113,6 +111,7 @@ export class Replica implements EngineListener {
   /** Changes, and batches of them, that it has been given and hasn't executed. */
   #changesBehind = 0;
   #batchesBehind = 0;
+  #bytesBehind = 0;
   /** What the batch under way has taken so far. */
   #micros = 0;
   #sentMicros = 0;
@@ -155,10 +154,23 @@ export class Replica implements EngineListener {
     return this.#turns.reads > 0;
   }
 
-  /** Whether it would soon run dry, with `coming` batches on their way to it. */
-  hasRoom(coming: number): boolean {
-    return this.#batchesBehind + coming < ENOUGH_BATCHES &&
-      !this.isBehind(coming);
+  /**
+   * Whether it waits for the next batch. While it is at one, the next gets
+   * larger, and so cheaper; but nobody waits for it because of somebody's read.
+   */
+  get hasRoom(): boolean {
+    return this.#batchesBehind === 0 || this.#isReading && !this.isBehind(0);
+  }
+
+  /**
+   * Whether it can be given a batch that is as large as may be, with `coming`
+   * on their way to it: at once while it is at a read, otherwise changes are
+   * slowed down to its pace.
+   */
+  takesFullBatch(coming: number): boolean {
+    return !this.isBehind(coming) ||
+      this.#isReading && this.#changesBehind < MOST_CHANGES &&
+        this.#bytesBehind < MOST_BYTES;
   }
 
   /**
@@ -170,6 +182,10 @@ export class Replica implements EngineListener {
     const batches = this.#batchesBehind + coming;
     return batches >= MOST_BATCHES ||
       batches * this.batchMicros > MOST_MICROS;
+  }
+
+  get #isReading(): boolean {
+    return this.#sent.length > 0 && !this.#sent[0]!.isChange;
   }
 
   /** Executes a job in its turn. */
@@ -184,8 +200,9 @@ export class Replica implements EngineListener {
    * a change and its poll would change what the poll does (ENGINE 2.2, 9.13).
    */
   sendChanges(jobs: readonly Job[]): void {
-    for (const { predicted, poll } of jobs) {
+    for (const { predicted, poll, frame } of jobs) {
       this.#predicted += predicted;
+      this.#bytesBehind += frame?.byteLength ?? 0;
       if (poll) this.#batchesBehind++;
     }
     this.#changesBehind += jobs.length;
@@ -253,6 +270,7 @@ export class Replica implements EngineListener {
     this.#pump();
     if (!isChange) return;
     this.#changesBehind--;
+    this.#bytesBehind -= job.frame?.byteLength ?? 0;
     this.#micros += micros;
     if (!job.poll) return;
     this.batchMicros += (this.#micros - this.batchMicros) / 4;

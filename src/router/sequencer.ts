@@ -61,7 +61,7 @@ const REPORT_AFTER = 16;
  * state (ENGINE 2.2).
  *
  * The primary executes a change first, as soon as it comes, and answers it.
- * The poll follows at once if every replica has room for another batch.
+ * The poll follows at once if every replica has executed the batch before.
  * Otherwise the batch stays open, and what comes meanwhile joins it: a poll
  * costs the same for one update and for a thousand (ENGINE 4.8). When it has
  * been polled and all of it is answered, it goes to the other replicas, with
@@ -179,7 +179,7 @@ export class Sequencer {
     if (this.#collected.length > 0) this.#retry();
     if (this.#open !== undefined && this.#mayPoll()) this.#close();
     this.#send();
-    if (this.#hasCaughtUp()) this.#fullInARow = 0;
+    if (this.#open === undefined && this.#hasRoom()) this.#fullInARow = 0;
   }
 
   /** Collects changes while `step` runs, and takes them after it. */
@@ -276,8 +276,13 @@ export class Sequencer {
     const mayStayOpen = byProgram ||
       change.port !== undefined && !this.#primary.hasReadsWaiting;
     const mayJoin = this.#open === undefined || this.#fits(change, this.#open);
-    if (!(mayJoin && mayStayOpen) && this.#isBehind()) return false;
-    if (!mayJoin) this.#close();
+    if (!mayJoin || !mayStayOpen) {
+      const mayClose = this.#open?.isFull
+        ? this.#takesFullBatch()
+        : !this.#isBehind();
+      if (!mayClose) return false;
+      if (!mayJoin) this.#close();
+    }
     const batch = this.#open ??= this.#newBatch();
     if (batch.changes.length > 0) this.#joined++;
     batch.changes.push(change);
@@ -319,8 +324,9 @@ export class Sequencer {
 
   /** Tells of the replica that keeps batches from being polled, if it stays behind. */
   #countFull(batch: Batch): void {
-    if (batch.isFull || !this.#isBehind()) return;
+    if (batch.isFull) return;
     batch.isFull = true;
+    if (!this.#isBehind()) return;
     this.#full++;
     if (++this.#fullInARow !== REPORT_AFTER) return;
     const all = [this.#primary, ...this.#others];
@@ -366,15 +372,16 @@ export class Sequencer {
       this.#others.some((it) => it.isBehind(this.#closed.length));
   }
 
-  /** Whether each replica would soon run dry. */
+  /** Whether all replicas wait for the next batch. */
   #hasRoom(): boolean {
-    return this.#primary.hasRoom(0) &&
-      this.#others.every((it) => it.hasRoom(this.#closed.length));
+    return this.#closed.length === 0 && this.#primary.hasRoom &&
+      this.#others.every((it) => it.hasRoom);
   }
 
-  #hasCaughtUp(): boolean {
-    return this.#open === undefined && this.#closed.length === 0 &&
-      this.#primary.behind === 0 && this.#others.every((it) => it.behind === 0);
+  /** Whether all replicas can be given a full batch. */
+  #takesFullBatch(): boolean {
+    return this.#primary.takesFullBatch(0) &&
+      this.#others.every((it) => it.takesFullBatch(this.#closed.length));
   }
 
   /** Lets the primary poll after what it has been given. */
