@@ -79,6 +79,8 @@ class End {
 export class RingWriter extends End {
   #written = 0;
   #next = 0;
+  /** What of READ the last reservation knew. */
+  #read = 0;
 
   /**
    * Where in {@linkcode RingWriter.bytes} an entry of `length` bytes, at most
@@ -90,7 +92,8 @@ export class RingWriter extends End {
     let start = this.#written;
     const left = CAPACITY - (start & MASK);
     const skipped = left < needed ? left : 0;
-    const used = (start - Atomics.load(this.control, READ)) | 0;
+    this.#read = Atomics.load(this.control, READ);
+    const used = (start - this.#read) | 0;
     if (used + skipped + needed > CAPACITY) return -1;
     if (skipped > 0) {
       this.words[(start & MASK) >> 2] = SKIP;
@@ -120,12 +123,15 @@ export class RingWriter extends End {
     if (this.takeSleeper()) Atomics.notify(this.control, SLEEPS);
   }
 
-  /** Blocks the thread until there may be room. */
+  /**
+   * Blocks the thread until there may be more room than the last reservation
+   * found. What was read since then counts: it may have been all there is, and
+   * the reader won't come back to say so.
+   */
   waitForRoom(): void {
-    const read = Atomics.load(this.control, READ);
     Atomics.store(this.control, FULL, 1);
     // The reader looks at the flag after it has read.
-    if (Atomics.load(this.control, READ) !== read || this.closed) {
+    if (Atomics.load(this.control, READ) !== this.#read || this.closed) {
       Atomics.store(this.control, FULL, 0);
     } else Atomics.wait(this.control, FULL, 1);
   }
