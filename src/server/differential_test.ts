@@ -9,10 +9,10 @@ import { Server, type ServerOptions } from "./server.ts";
 
 /** How requests come. */
 const MODES = {
-  "one by one": {},
+  "one by one": { pollsEach: true },
   "in bursts": { pipelined: true },
   // What is pushed is compared, too: no poll is shared.
-  "one change at a time": { pipelined: true, burstChanges: 1 },
+  "one change at a time": { pipelined: true, pollsEach: true },
   "changes joined": { pipelined: true, joinsChanges: true },
 } as const;
 

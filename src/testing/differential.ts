@@ -1716,11 +1716,12 @@ export interface DifferentialOptions {
    */
   readonly pipelined?: boolean;
   /**
-   * How many changes a burst has at most.
+   * Asks in a way that no two changes share a poll, whatever the right side
+   * does: a burst ends with its first change, which is read afterwards.
    *
-   * @default {Infinity}
+   * @default {false}
    */
-  readonly burstChanges?: number;
+  readonly pollsEach?: boolean;
   /**
    * Whether the right side may poll once for several changes of a burst, and so
    * push once for them (ENGINE 2.2). What is pushed isn't compared then, but
@@ -1879,6 +1880,13 @@ class Comparison {
       this.#steps.urgent = undefined;
       this.#take(this.#steps.request(next.client, next.ask));
     }
+    if (this.#options.pollsEach && isChange(step)) {
+      // A read makes whatever comes next have another poll.
+      const client = this.#pairs[step.client]!.client;
+      const { entity } = step.ask;
+      const read = { kind: Kind.TABLE_SIZE, entity };
+      this.#take(this.#steps.request(client, read));
+    }
     return step;
   }
 
@@ -1896,17 +1904,10 @@ class Comparison {
     const length = isShared
       ? random.between(4, 8 * steps.live.length)
       : random.between(1, 8);
-    let changes = 0;
-    const { burstChanges = Infinity } = this.#options;
     for (let i = 0; i < length; i++) {
       const step = this.#one(scope);
       if (step?.type === "close") return;
-      if (
-        step?.type === "request" && kindInfo(step.ask.kind)?.effect === "change"
-      ) {
-        changes++;
-        if (changes >= burstChanges) return;
-      }
+      if (this.#options.pollsEach && isChange(step)) return;
     }
   }
 
@@ -2244,6 +2245,13 @@ class Comparison {
     ].join("\n"));
     this.#changed();
   }
+}
+
+function isChange(
+  step: Step | undefined,
+): step is Step & { type: "request" } {
+  return step?.type === "request" &&
+    kindInfo(step.ask.kind)?.effect === "change";
 }
 
 function inWords(step: Step): string {
