@@ -79,6 +79,7 @@ const EXECUTORS = {
   "pool of 1": () => new WorkerPool({ size: 1 }),
   "pool of 2": () => new WorkerPool({ size: 2 }),
   "pool of 3": () => new WorkerPool({ size: 3 }),
+  "default pool": () => new WorkerPool(),
 } as const;
 
 for (const { name, engine, client: line } of PAIRINGS) {

@@ -88,6 +88,9 @@ export class RingWriter extends End {
    * nothing to the reader before {@linkcode RingWriter.commit}.
    */
   reserve(length: number): number {
+    if (length > LONGEST_ENTRY) {
+      throw new RangeError(`Cannot write an entry of ${length} bytes`);
+    }
     const needed = taken(length);
     let start = this.#written;
     const left = CAPACITY - (start & MASK);

@@ -42,6 +42,8 @@ export class WorkerEngine implements Engine {
   readonly #worker: Worker;
   readonly #requests: RingWriter;
   readonly #answers: RingReader;
+  /** Called once, when it is closed or lost. */
+  onEnd: (() => void) | undefined;
   #listener: EngineListener | undefined;
   /** What there was no room for. */
   readonly #waiting: EngineRequest[] = [];
@@ -65,7 +67,7 @@ export class WorkerEngine implements Engine {
     this.#answers = new RingReader(rings.answers);
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.type === "payload") this.#payloads.push(data.bytes);
-      this.#read();
+      this.#lookOn();
     };
     worker.onerror = (event) => {
       event.preventDefault(); // it would end the process (ENGINE 7.4)
@@ -157,20 +159,31 @@ export class WorkerEngine implements Engine {
     queueMicrotask(() => {
       this.#isScheduled = false;
       this.#requests.wake();
-      this.#turns = LOOKING_TURNS;
-      this.#look();
+      this.#lookOn();
     });
   }
 
-  /** Reads what there is, and looks again if more is to be expected soon. */
+  /** Looks for answers, now and in the next turns of the event loop. */
+  #lookOn(): void {
+    this.#turns = LOOKING_TURNS;
+    this.#look();
+  }
+
   #look(): void {
-    if (this.#state !== "open") return;
+    if (this.#isReading) return;
     this.#read();
-    if (this.#outstanding === 0 || --this.#turns < 0) return;
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = undefined;
-      this.#look();
-    });
+    while (this.#state === "open") {
+      if (this.#outstanding > 0 && this.#turns-- > 0) {
+        this.#immediate ??= setImmediate(() => {
+          this.#immediate = undefined;
+          this.#look();
+        });
+        return;
+      }
+      this.#answers.saySleeps();
+      if (!this.#isReadable()) return;
+      this.#read();
+    }
   }
 
   /** Hands `request` over, if there is room. */
@@ -189,12 +202,12 @@ export class WorkerEngine implements Engine {
   #read(): void {
     if (this.#isReading) return;
     this.#isReading = true;
-    do {
+    try {
       while (this.#state === "open" && this.#readOne());
-      this.#writeWaiting();
-      this.#answers.saySleeps();
-    } while (this.#state === "open" && this.#isReadable());
-    this.#isReading = false;
+    } finally {
+      this.#isReading = false;
+    }
+    this.#writeWaiting();
   }
 
   #isReadable(): boolean {
@@ -251,7 +264,10 @@ export class WorkerEngine implements Engine {
     this.#requests.close();
     this.#answers.close();
     this.#worker.terminate();
+    this.onEnd?.();
+    this.onEnd = undefined;
     this.#waiting.length = 0;
+    this.#outstanding = 0;
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
   }
 }

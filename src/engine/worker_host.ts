@@ -28,16 +28,10 @@ export interface WorkerScope {
 }
 
 /**
- * The main thread is woken when there is nothing left to execute, or after so
- * many milliseconds: what is answered doesn't wait for a slow request behind it.
+ * So often, in milliseconds, the thread's own events get their turn: an error
+ * that came up late, or that it is to end.
  */
-const WAKE_AFTER = 1;
-
-/**
- * After so many milliseconds with nothing to do, the thread's own events get
- * their turn: an error that came up late, or that it is to end.
- */
-const BREATHE_AFTER = 1_000;
+const BREATHE_EVERY = 1_000;
 
 /** Serves an engine to the main thread. */
 export function hostEngine(scope: WorkerScope): void {
@@ -81,15 +75,17 @@ async function serve(
   answers: Answers,
   payloads: Payloads,
 ): Promise<void> {
-  let woken = performance.now();
-  let before = woken;
+  let before = performance.now();
+  let breathed = before;
   while (!requests.closed) {
+    if (before - breathed > BREATHE_EVERY) {
+      await breathe();
+      before = breathed = performance.now();
+    }
     const entry = requests.next();
     if (entry === undefined) {
-      answers.wake();
-      requests.sleep(BREATHE_AFTER);
-      if (!requests.ready) await breathe();
-      woken = before = performance.now();
+      requests.sleep(BREATHE_EVERY);
+      before = performance.now();
       continue;
     }
     // Messages come only if the thread isn't kept.
@@ -99,11 +95,9 @@ async function serve(
     else if (poll) engine.poll();
     const now = performance.now();
     answers.executed(Math.round((now - before) * 1000));
+    // Nothing waits for what is executed after it.
+    answers.wake();
     before = now;
-    if (now - woken > WAKE_AFTER) {
-      answers.wake();
-      woken = now;
-    }
   }
 }
 

@@ -38,6 +38,7 @@ export class WorkerPool implements Executor, AsyncDisposable {
   /** How many workers a server starts. */
   readonly size: number;
   readonly #engines = new Set<Engine>();
+  readonly #starting: Promise<Engine>[] = [];
   #closed = false;
 
   /**
@@ -62,14 +63,42 @@ export class WorkerPool implements Executor, AsyncDisposable {
    * @throws {EngineLoadError} If the engine can't be loaded in a worker.
    * @throws {Error} If the pool is closed.
    */
-  async start(options: EngineOptions): Promise<Engine> {
+  start(options: EngineOptions): Promise<Engine> {
+    const starting = this.#start(options);
+    this.#starting.push(starting);
+    starting.catch(() => {}); // whoever asks for it, or for ready(), is told
+    return starting;
+  }
+
+  async #start(options: EngineOptions): Promise<Engine> {
     const engine = this.#closed ? undefined : await WorkerEngine.start(options);
     if (engine === undefined || this.#closed) {
       engine?.close();
       throw new Error("Cannot start an engine: the worker pool is closed");
     }
     this.#engines.add(engine);
+    engine.onEnd = () => this.#engines.delete(engine);
     return engine;
+  }
+
+  /**
+   * Resolves when all workers that servers have asked for so far take requests.
+   *
+   * @throws {EngineLoadError} If one of them can't be started, or its engine
+   * can't be loaded: the message says what to install or to allow. It isn't
+   * tried again.
+   *
+   * @example
+   * ```ts
+   * import { Server, WorkerPool } from "@perspective-deno/handler";
+   *
+   * await using executor = new WorkerPool({ size: 2 });
+   * await using server = new Server({ executor });
+   * await executor.ready();
+   * ```
+   */
+  async ready(): Promise<void> {
+    await Promise.all(this.#starting);
   }
 
   /**

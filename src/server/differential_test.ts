@@ -4,7 +4,7 @@ import { hasKind, Kind, kindName, type Line } from "../protocol/kinds.ts";
 import { differential, type Side } from "../testing/differential.ts";
 import { ENGINES } from "../testing/engines.ts";
 import { parts } from "../testing/frames.ts";
-import { WorkerPool } from "../engine/worker_pool.ts";
+import { WorkerPool, type WorkerPoolOptions } from "../engine/worker_pool.ts";
 import { Server, type ServerOptions } from "./server.ts";
 
 /** How requests come. */
@@ -29,28 +29,27 @@ interface Contender {
   readonly sharesViews?: boolean;
 }
 
+const POOLED: readonly Mode[] = [
+  "one by one",
+  "one change at a time",
+  "changes joined",
+];
+
 /** One line for each way to run engines. */
 const CONTENDERS: readonly Contender[] = [
   { name: "inline", modes: ["one by one", "in bursts"] },
-  {
-    name: "a pool of 1",
-    executor: () => new WorkerPool({ size: 1 }),
-    modes: ["one by one", "one change at a time", "changes joined"],
-  },
-  {
-    name: "a pool of 2",
-    executor: () => new WorkerPool({ size: 2 }),
-    modes: ["one by one", "one change at a time", "changes joined"],
-  },
-  {
-    name: "a pool of 3",
-    executor: () => new WorkerPool({ size: 3 }),
-    modes: ["one by one", "one change at a time", "changes joined"],
-  },
+  pool("a pool of 1", { size: 1 }),
+  pool("a pool of 2", { size: 2 }),
+  pool("a pool of 3", { size: 3 }),
+  pool("the default pool", {}),
 ];
 
+function pool(name: string, options: WorkerPoolOptions): Contender {
+  return { name, executor: () => new WorkerPool(options), modes: POOLED };
+}
+
 /** What a failure tells of is repeated with its seed and number of steps. */
-const SEED = Number(Deno.env.get("PERSPECTIVE_SEED") ?? 8);
+const SEED = Number(Deno.env.get("PERSPECTIVE_SEED") ?? 16);
 const STEPS = Number(Deno.env.get("PERSPECTIVE_STEPS") ?? 300);
 
 /** So many steps at most with the same two servers; the next seed goes on. */

@@ -13,8 +13,9 @@
  * @module
  */
 
-import { Reframed } from "../protocol/frame.ts";
-import { newHeader, readHeader } from "../protocol/header.ts";
+import type { AnswerTaker } from "../../../src/engine/entries.ts";
+import { Reframed } from "../../../src/protocol/frame.ts";
+import { newHeader, readHeader } from "../../../src/protocol/header.ts";
 
 /** A request that waits to be packed. */
 export interface PackedRequest {
@@ -195,20 +196,6 @@ export class AnswerPacker {
     this.#length = needed;
     return at + ANSWER_HEAD;
   }
-}
-
-/** Takes what {@linkcode unpackAnswers} finds. */
-export interface AnswerTaker {
-  /** A frame; a part of the message, which may be overwritten. */
-  frame(frame: Uint8Array): void;
-  /** A request that won't be answered. */
-  failed(msgId: number, error: Error): void;
-  /** A fault of the engine. */
-  fault(error: Error): void;
-  /** The engine is lost. */
-  fatal(error: Error): void;
-  /** A request or poll was executed. */
-  executed(micros: number): void;
 }
 
 /** Hands the packed answers on, in order. */

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { Reframed, utf8 } from "../protocol/frame.ts";
-import { frame } from "../testing/frames.ts";
-import { forAll } from "../testing/random.ts";
+import { Reframed, utf8 } from "../../../src/protocol/frame.ts";
+import { frame } from "../../../src/testing/frames.ts";
+import { forAll } from "../../../src/testing/random.ts";
 import {
   AnswerPacker,
   Entry,
@@ -80,27 +80,5 @@ Deno.test("AnswerPacker and unpackAnswers() are each other's inverse", async () 
       assertEquals(packer.length, 0);
     }
     assertEquals(got, sent);
-  });
-});
-
-Deno.test("AnswerPacker.executed() doesn't overflow", () => {
-  const packer = new AnswerPacker();
-  packer.executed(1e12);
-  const got: number[] = [];
-  const ignore = () => {};
-  unpackAnswers(packer.take(), {
-    frame: ignore,
-    failed: ignore,
-    fault: ignore,
-    fatal: ignore,
-    executed: (micros) => got.push(micros),
-  });
-  assertEquals(got, [0xffff_ffff]);
-});
-
-Deno.test("packRequests() packs nothing into nothing", () => {
-  assertEquals(packRequests([]).bytes.length, 0);
-  unpackRequests(packRequests([]), () => {
-    throw new Error("there is none");
   });
 });
