@@ -1,0 +1,165 @@
+/**
+ * How a session asks engines, and when it may.
+ *
+ * @module
+ */
+
+import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
+import type { Reframed } from "../protocol/frame.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Replica } from "./replica.ts";
+import { entityBytes, type RequestHeader } from "./request.ts";
+import { ownRoute, type Route, type RouteOwner } from "./route.ts";
+import type { Holding, SessionHost } from "./session_host.ts";
+import type { View } from "./view.ts";
+
+/** What those who handle a session's requests have of it. */
+export class Asker {
+  /** The router, on behalf of the session. */
+  readonly router: SessionHost;
+  /** Whether client and engine are of different lines. */
+  readonly translates: boolean;
+  readonly #session: RouteOwner & Holding;
+  readonly #inbox: Inbox;
+  /** Changes that aren't answered yet, where they may be under way. */
+  #changes = 0;
+
+  /** Asks for `session`, whose requests are counted in `inbox`. */
+  constructor(
+    router: SessionHost,
+    session: RouteOwner & Holding,
+    inbox: Inbox,
+    translates: boolean,
+  ) {
+    this.router = router;
+    this.translates = translates;
+    this.#session = session;
+    this.#inbox = inbox;
+  }
+
+  /** Whether there are several engines. */
+  get isSeveral(): boolean {
+    return this.router.replicas.length > 1;
+  }
+
+  /** The engine that is the first to see a change. */
+  get primary(): Replica {
+    return this.router.replicas[0]!;
+  }
+
+  /** Whether changes of this session may be under way. */
+  get hasChanges(): boolean {
+    return this.#changes > 0;
+  }
+
+  /** One of its changes was answered. */
+  changeAnswered(): void {
+    this.#changes--;
+  }
+
+  /**
+   * Whether something about `table` may be asked of `replica` now. All that has
+   * been answered to anyone has to be seen there, and this session's own
+   * changes, answered or not (Invariant 2).
+   */
+  mayAsk(replica: Replica, table: string | undefined): boolean {
+    const { router } = this;
+    if (!router.tracksChanges) return true;
+    if (
+      this.#changes > 0 &&
+      // The primary is given them in their order.
+      (!replica.isPrimary || router.hasCollected(this.#session))
+    ) return false;
+    const after = this.#inbox.after ?? router.lastAnswered(table);
+    if (router.mayAsk(replica, table, after)) return true;
+    this.#inbox.after = after;
+    return false;
+  }
+
+  /** `frame` and what follows it wait until more changes are answered. */
+  hold(frame: Uint8Array): void {
+    this.#inbox.hold(frame);
+    this.router.hold(this.#session);
+  }
+
+  /**
+   * Reserves a `msg_id` for a request, which is in flight from here on, or for
+   * a subscription.
+   */
+  register(
+    header: RequestHeader,
+    entity: Uint8Array,
+    more?: Partial<Route>,
+  ): number {
+    const isRequest = more?.subscription !== true;
+    if (isRequest) this.#inbox.add(header.end);
+    return this.router.register({
+      session: this.#session,
+      size: isRequest ? header.end : 0,
+      msgId: header.msgId,
+      kind: header.kind,
+      entity,
+      subscription: more?.subscription ?? false,
+      view: more?.view,
+      take: more?.take,
+    });
+  }
+
+  /** Where best to make a view: see {@linkcode SessionHost.placeView}. */
+  placeView(table: string, shape: string): Replica {
+    return this.router.placeView(this.#session, table, shape);
+  }
+
+  /** Hands a request to `replica`: see {@linkcode SessionHost.request}. */
+  request(
+    frame: Reframed,
+    kind: number,
+    replica: Replica,
+    table: string | undefined,
+    shape: string,
+  ): void {
+    this.router.request(frame, kind, replica, this.#session, table, shape);
+  }
+
+  /** Hands a request to the engine on which `view` is. */
+  requestOf(view: View, frame: Reframed, kind: number): void {
+    const { replica, table, shape } = view;
+    this.router.request(frame, kind, replica, this.#session, table, shape);
+  }
+
+  /** Hands a change to the sequencer: see {@linkcode SessionHost.change}. */
+  change(frame: Reframed, kind: number, table: string, port?: number): void {
+    if (this.router.tracksChanges) this.#changes++;
+    this.router.change(frame, kind, this.#session, table, port);
+  }
+
+  /** Asks an engine something on the router's own account. */
+  ask(
+    replica: Replica,
+    table: string | undefined,
+    entity: Uint8Array,
+    kind: number,
+    value?: number,
+    take?: Route["take"],
+  ): void {
+    const msgId = this.router.register(ownRoute(kind, take));
+    this.request(
+      simpleRequest(msgId, entity, kind, value),
+      kind,
+      replica,
+      table,
+      "",
+    );
+  }
+
+  /** Sends the client an answer. */
+  reply(frame: Uint8Array): void {
+    this.#session.reply(frame);
+  }
+
+  /** Answers a request with an error of the router's own. */
+  refuse(frame: Uint8Array, header: RequestHeader, message: string): void {
+    this.router.countRefused();
+    this.reply(errorAnswer(header.msgId, entityBytes(frame, header), message));
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What a client has asked and hasn't been answered.
+ *
+ * @module
+ */
+
+import type { SessionLimits } from "./session_host.ts";
+
+/**
+ * Counts a session's requests in flight, so that there are never too many
+ * (Invariant 8), and holds those that can't be made yet, in their order.
+ */
+export class Inbox {
+  readonly #limits: SessionLimits;
+  #requests = 0;
+  #size = 0;
+  /** A request that can't be made yet, and those behind it. */
+  #held: Uint8Array[] = [];
+  /**
+   * What the first of those held has to see: see
+   * {@linkcode SessionHost.mayAsk}. It stays what it was when the request was
+   * held, so that changes which come meanwhile don't hold it for ever.
+   */
+  after: number | undefined;
+
+  /** Takes as much as `limits` say. */
+  constructor(limits: SessionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Whether requests are held, so that those which follow have to wait too. */
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /**
+   * Why a request of `size` bytes can't be taken now; `undefined` if it can. A
+   * request alone is taken whatever its size.
+   */
+  whyFull(size: number): string | undefined {
+    if (this.#requests === 0) return undefined;
+    const { maxInFlight, maxInFlightSize } = this.#limits;
+    if (
+      this.#requests < maxInFlight && this.#size + size <= maxInFlightSize
+    ) return undefined;
+    return `Cannot take request: ${this.#requests} requests of ` +
+      `${this.#size} bytes are in flight, at most ${maxInFlight} of ` +
+      `${maxInFlightSize} bytes may be; wait for their answers`;
+  }
+
+  /** A request of `size` bytes is in flight. */
+  add(size: number): void {
+    this.#requests++;
+    this.#size += size;
+  }
+
+  /** A request of `size` bytes won't be heard of any more. */
+  done(size: number): void {
+    this.#requests--;
+    this.#size -= size;
+  }
+
+  /** Holds `frame`, which is in flight from here on. */
+  hold(frame: Uint8Array): void {
+    this.#held.push(frame);
+    this.add(frame.length);
+  }
+
+  /**
+   * Takes up again what is held, in order, until `handle` holds a request anew:
+   * then what is behind it is held on.
+   */
+  retry(handle: (frame: Uint8Array) => void): void {
+    const held = this.#held;
+    this.#held = [];
+    while (held.length > 0 && this.#held.length === 0) {
+      const frame = held.shift()!;
+      this.done(frame.length);
+      handle(frame);
+      if (this.#held.length === 0) this.after = undefined;
+    }
+    this.#held.push(...held);
+  }
+
+  /** Forgets what is held. */
+  clear(): void {
+    this.#held = [];
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * `view_get_min_max` between lines.
+ *
+ * @module
+ */
+
+import { minMax } from "../protocol/answers.ts";
+import { reframe, Reframed } from "../protocol/frame.ts";
+import { Kind } from "../protocol/kinds.ts";
+import {
+  minMaxColumn,
+  readViewSchema,
+  translateMinMax,
+} from "../protocol/translate.ts";
+import type { Asker } from "./asker.ts";
+import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
+import type { View } from "./view.ts";
+
+/** Asks `view` for a client of the other line, which reads the answer otherwise. */
+export function readMinMax(
+  asker: Asker,
+  frame: Uint8Array,
+  header: RequestHeader,
+  view: View,
+): void {
+  const { msgId: clientMsgId, bodyStart, bodyEnd } = header;
+  const entity = entityBytes(frame, header);
+  const column = minMaxColumn(contentOf(frame, header));
+  const msgId = asker.register(header, entity, {
+    view,
+    take: (answer, { kind, contentStart, bodyStart, bodyEnd }) => {
+      if (kind !== Kind.VIEW_GET_MIN_MAX) {
+        return asker.reply(
+          reframe(clientMsgId, entity, answer, bodyStart, bodyEnd),
+        );
+      }
+      const { min, max } = translateMinMax(
+        answer.slice(contentStart, bodyEnd),
+        asker.router.line === "3" ? "5" : "3",
+        view.types?.get(column),
+      );
+      asker.reply(minMax(clientMsgId, entity, min, max));
+    },
+  });
+  // Asked first, so it is answered first.
+  if (view.types === undefined) askTypes(asker, view);
+  asker.requestOf(
+    view,
+    new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
+    Kind.VIEW_GET_MIN_MAX,
+  );
+}
+
+/** Has `view` know its columns' types. */
+function askTypes(asker: Asker, view: View): void {
+  asker.ask(
+    view.replica,
+    view.table,
+    view.entity,
+    Kind.VIEW_SCHEMA,
+    undefined,
+    (answer, { kind, contentStart, bodyEnd }) => {
+      if (kind !== Kind.VIEW_SCHEMA) return;
+      view.types = readViewSchema(answer.slice(contentStart, bodyEnd));
+    },
+  );
+}

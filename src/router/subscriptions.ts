@@ -1,0 +1,155 @@
+/**
+ * A session's subscriptions.
+ *
+ * @module
+ */
+
+import { emptyAnswer, simpleRequest } from "../protocol/answers.ts";
+import { Reframed } from "../protocol/frame.ts";
+import type { Header } from "../protocol/header.ts";
+import { Kind, type KindInfo } from "../protocol/kinds.ts";
+import { portWithoutDelta, subscriptionId } from "../protocol/requests.ts";
+import type { Asker } from "./asker.ts";
+import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
+import type { Route } from "./route.ts";
+import type { FrameRole } from "./session_host.ts";
+import type { View } from "./view.ts";
+
+/** Port numbers that fit beside a `msg_id` in a {@linkcode FrameRole}. */
+const PORTS = 0x1_0000;
+
+/** Which request ends a subscription of a kind. */
+const ENDED_BY: ReadonlyMap<number, number> = new Map([
+  [Kind.GET_HOSTED_TABLES, Kind.REMOVE_HOSTED_TABLES_UPDATE],
+  [Kind.TABLE_ON_DELETE, Kind.TABLE_REMOVE_DELETE],
+  [Kind.VIEW_ON_UPDATE, Kind.VIEW_REMOVE_ON_UPDATE],
+  [Kind.VIEW_ON_DELETE, Kind.VIEW_REMOVE_DELETE],
+  [Kind.VIEW_ON_REMOVE, Kind.VIEW_REMOVE_ON_REMOVE],
+]);
+
+/**
+ * Begins and ends subscriptions. Those on a view are remembered with the view,
+ * and end with it; the others live until they are ended.
+ */
+export class Subscriptions {
+  readonly #asker: Asker;
+  /** Those that belong to no view, by the engine's `msg_id`. */
+  readonly #live = new Set<number>();
+
+  /** The subscriptions of the session that asks with `asker`. */
+  constructor(asker: Asker) {
+    this.#asker = asker;
+  }
+
+  /** Subscribes, to `view` or to what belongs to none. */
+  begin(
+    frame: Uint8Array,
+    header: RequestHeader,
+    view: View | undefined,
+  ): void {
+    const { kind, bodyStart, bodyEnd } = header;
+    // It lives longer than the frame should.
+    const entity = entityBytes(frame, header).slice();
+    const subscription = true;
+    const msgId = this.#asker.register(header, entity, { view, subscription });
+    this.#of(view).add(msgId);
+    const target = view?.entity ?? entity;
+    this.#request(
+      new Reframed(msgId, target, frame, bodyStart, bodyEnd),
+      kind,
+      view,
+    );
+  }
+
+  /** Ends what a client calls by the `msg_id` that it subscribed with. */
+  end(
+    frame: Uint8Array,
+    header: RequestHeader,
+    info: KindInfo,
+    view: View | undefined,
+  ): void {
+    const { msgId: clientMsgId, kind } = header;
+    const { router } = this.#asker;
+    const entity = entityBytes(frame, header);
+    const wanted = subscriptionId(contentOf(frame, header));
+    const live = this.#of(view);
+    const ended = [...live].filter((id) => {
+      const route = router.route(id);
+      return route?.msgId === wanted && route.kind === info.ends &&
+        (info.entity === "server" || equal(route.entity, entity));
+    });
+    const last = ended.pop();
+    if (last === undefined) {
+      return this.#asker.reply(emptyAnswer(clientMsgId, entity, kind));
+    }
+    const msgId = this.#asker.register(header, entity, { view });
+    // A client that used a msg_id twice ends both.
+    for (const id of ended) {
+      live.delete(id);
+      this.#unsubscribe(id);
+    }
+    live.delete(last);
+    router.unregister(last);
+    const target = view?.entity ?? entity;
+    this.#request(simpleRequest(msgId, target, kind, last), kind, view);
+  }
+
+  /** It couldn't be subscribed to, so nothing will ever be pushed. */
+  failed(msgId: number, { view }: Route): void {
+    this.#asker.router.unregister(msgId);
+    this.#of(view).delete(msgId);
+  }
+
+  /** Ends those that don't end with a view. */
+  release(): void {
+    for (const id of this.#live) this.#unsubscribe(id);
+    this.#live.clear();
+  }
+
+  /** Forgets them: there is no engine any more. */
+  clear(): void {
+    this.#live.clear();
+  }
+
+  #of(view: View | undefined): Set<number> {
+    return view?.subscriptions ?? this.#live;
+  }
+
+  #request(frame: Reframed, kind: number, view: View | undefined): void {
+    const asker = this.#asker;
+    if (view !== undefined) asker.requestOf(view, frame, kind);
+    else asker.request(frame, kind, asker.primary, undefined, "");
+  }
+
+  /** Ends a subscription without anybody having asked for it. */
+  #unsubscribe(id: number): void {
+    const { router, primary } = this.#asker;
+    const route = router.route(id);
+    if (route === undefined) return;
+    router.unregister(id);
+    this.#asker.ask(
+      route.view?.replica ?? primary,
+      route.view?.table,
+      route.view?.entity ?? route.entity,
+      ENDED_BY.get(route.kind)!,
+      id,
+    );
+  }
+}
+
+/** What a push for the subscription `msgId` is to whoever writes it out. */
+export function roleOf(
+  msgId: number,
+  { kind }: Route,
+  push: Uint8Array,
+  header: Header,
+): FrameRole {
+  if (kind === Kind.GET_HOSTED_TABLES) return msgId * PORTS;
+  if (kind !== Kind.VIEW_ON_UPDATE) return "push";
+  const port = portWithoutDelta(push, header);
+  return port !== undefined && port < PORTS ? msgId * PORTS + port : "push";
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,82 @@
+/**
+ * Reading tables, and asking the server about itself.
+ *
+ * @module
+ */
+
+import { hostedTables, systemInfo } from "../protocol/answers.ts";
+import { NO_BYTES, Reframed } from "../protocol/frame.ts";
+import { Kind } from "../protocol/kinds.ts";
+import type { Asker } from "./asker.ts";
+import { entityBytes, type RequestHeader } from "./request.ts";
+import type { Route } from "./route.ts";
+
+/** Reads `table`, or what is no table's, where there is least to do. */
+export function readTable(
+  asker: Asker,
+  frame: Uint8Array,
+  header: RequestHeader,
+  table: string | undefined,
+): void {
+  const { router } = asker;
+  // The primary is the first to see a change.
+  const replica = asker.hasChanges || router.lastAnswered(table) > 0
+    ? asker.primary
+    : router.leastBusy();
+  if (!asker.mayAsk(replica, table)) return asker.hold(frame);
+  const { kind, bodyStart, bodyEnd } = header;
+  const entity = entityBytes(frame, header);
+  const msgId = asker.register(
+    header,
+    entity,
+    kind === Kind.GET_HOSTED_TABLES ? withoutHidden(asker, header) : undefined,
+  );
+  asker.request(
+    new Reframed(msgId, entity, frame, bodyStart, bodyEnd),
+    kind,
+    replica,
+    table,
+    "",
+  );
+}
+
+/** Asks all engines for `server_system_info`; the answer is the sum. */
+export function readSystemInfo(
+  asker: Asker,
+  frame: Uint8Array,
+  header: RequestHeader,
+): void {
+  const { msgId } = header;
+  const { replicas } = asker.router;
+  const entity = entityBytes(frame, header);
+  const infos: Uint8Array[] = [];
+  for (const replica of replicas) {
+    asker.ask(
+      replica,
+      undefined,
+      NO_BYTES,
+      Kind.SERVER_SYSTEM_INFO,
+      undefined,
+      (answer, { contentStart, bodyEnd }) => {
+        infos.push(answer.slice(contentStart, bodyEnd));
+        if (infos.length < replicas.length) return;
+        asker.reply(systemInfo(msgId, entity, infos));
+      },
+    );
+  }
+}
+
+/** Leaves out of the list what is hidden now, not when it is answered. */
+function withoutHidden(
+  asker: Asker,
+  { msgId }: RequestHeader,
+): Partial<Route> | undefined {
+  const { hidden } = asker.router.tables;
+  if (hidden.size === 0) return undefined;
+  return {
+    take: (answer, { contentStart, bodyEnd }) => {
+      const content = answer.subarray(contentStart, bodyEnd);
+      asker.reply(hostedTables(msgId, content, hidden));
+    },
+  };
+}
