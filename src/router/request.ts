@@ -8,13 +8,13 @@ import { NO_BYTES } from "../protocol/frame.ts";
 import type { Header } from "../protocol/header.ts";
 
 /**
- * The header of the request that is being handled. A session reads all its
- * requests into the same one, so that reading allocates nothing: whoever is
- * given it as an argument is lent it.
+ * The header of the request that is being handled. All requests are read into
+ * the same one, so that reading allocates nothing: whoever is given it as an
+ * argument is lent it.
  *
  * It may be read until something is handed to an engine or to the client, with
  * `request`, `change`, `ask` or `reply` of {@linkcode Asker}: answers may come,
- * and the client ask again, within that call, and then this is the header of
+ * and a client ask again, within that call, and then this is the header of
  * another request. So what a `take` needs is copied out of it first. The
  * request's frame stays as it is until the request is answered.
  *

@@ -41,6 +41,12 @@ import { Views } from "./views.ts";
 /** Bytes of the longest name of a table or view (Invariant 8). */
 const LONGEST_NAME = 4_096;
 
+/**
+ * What requests are read into, of all sessions. Only those may read it who are
+ * given it as an argument, and not for long: see {@linkcode RequestHeader}.
+ */
+const HEADER = newHeader();
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -55,8 +61,6 @@ export class Session implements RouteOwner, Holding {
   readonly #asker: Asker;
   readonly #views: Views;
   readonly #subscriptions: Subscriptions;
-  /** See {@linkcode RequestHeader}: only what it is passed on to may read it. */
-  readonly #header = newHeader();
   #closed = false;
   #stopped = false;
 
@@ -93,8 +97,8 @@ export class Session implements RouteOwner, Holding {
     this.#router.countRequest();
     const full = this.#inbox.whyFull(frame.length);
     if (full !== undefined) {
-      readHeader(frame, this.#header);
-      this.#asker.refuse(frame, this.#header, full);
+      readHeader(frame, HEADER);
+      this.#asker.refuse(frame, HEADER, full);
     } else if (this.#inbox.isHolding) this.#inbox.hold(frame);
     else this.#handle(frame);
   }
@@ -186,7 +190,7 @@ export class Session implements RouteOwner, Holding {
   // -- What a request is -----------------------------------------------------
 
   #handle(frame: Uint8Array): void {
-    const header = this.#header;
+    const header = HEADER;
     const wrong = readHeader(frame, header);
     if (wrong !== undefined) {
       return this.#asker.refuse(frame, header, `Cannot read request: ${wrong}`);
