@@ -51,6 +51,19 @@ export function shapeOf(config: Uint8Array): string {
   return parts.join(" ");
 }
 
+/**
+ * Whether a `ViewConfig` only picks columns and rows: it doesn't group, split,
+ * sort or compute.
+ */
+export function isFlat(config: Uint8Array): boolean {
+  let flat = true;
+  forEachField(config, (field, reader, wireType) => {
+    if (field === 1 || field === 2 || field === 5 || field === 6) flat = false;
+    reader.skip(wireType);
+  });
+  return flat;
+}
+
 /** `table_make_view` under another name for the view. */
 export function makeViewRequest(
   msgId: number,

@@ -106,8 +106,8 @@ export class Asker {
   }
 
   /** Where best to make a view: see {@linkcode SessionHost.placeView}. */
-  placeView(table: string, shape: string): Replica {
-    return this.router.placeView(this.#session, table, shape);
+  placeView(table: string, shape: string, isFlat: boolean): Replica {
+    return this.router.placeView(this.#session, table, shape, isFlat);
   }
 
   /** Hands a request to `replica`: see {@linkcode SessionHost.request}. */

@@ -7,42 +7,60 @@
 /** Predictions that are remembered; the least recently learnt go first. */
 const MOST = 2_000;
 
-/** How much the last time counts. */
-const WEIGHT = 0.3;
+/**
+ * How much the last time counts: less if it was longer, since what else the
+ * machine does makes requests longer, but never shorter.
+ */
+const WEIGHT_IF_SHORTER = 0.5;
+const WEIGHT_IF_LONGER = 0.1;
 
 /** Microseconds for what is known nothing of. */
 const UNKNOWN = 100;
+
+/** What a flat view takes of the time that its rows took to be read. */
+const FLAT = 0.15;
 
 /**
  * Learns from measured times. A request is predicted to take what the same
  * kind of request on the same table with the same shape of config took before.
  *
  * The first view of a shape is a guess: reading a table's rows into a view
- * takes about as long as reading them into the table took.
+ * takes about as long as reading them into the table took, and much less if
+ * the view is flat.
  */
 export class Predictor {
   readonly #times = new Map<string, number>();
+  /** What was guessed of views that haven't been made yet. */
+  readonly #guesses = new Map<string, number>();
   /** The most microseconds that went into one change of each table. */
   readonly #tables = new Map<string, number>();
 
   /** Microseconds that a request of `key` will take. */
   predict(key: string): number {
-    return this.#times.get(key) ?? UNKNOWN;
+    return this.#times.get(key) ?? this.#guesses.get(key) ?? UNKNOWN;
   }
 
-  /** The same, or what making a view of `table` may take. */
-  predictView(key: string, table: string): number {
-    return this.#times.get(key) ?? this.#tables.get(table) ?? UNKNOWN;
+  /** The same for making a view of `table`, which may be the first of its kind. */
+  predictView(key: string, table: string, isFlat: boolean): number {
+    const known = this.#times.get(key);
+    if (known !== undefined) return known;
+    const whole = this.#tables.get(table);
+    if (whole === undefined) return UNKNOWN;
+    const guess = isFlat ? FLAT * whole : whole;
+    this.#guesses.set(key, guess);
+    if (this.#guesses.size > MOST) {
+      this.#guesses.delete(this.#guesses.keys().next().value!);
+    }
+    return guess;
   }
 
   /** A request of `key` took so long. */
   learn(key: string, micros: number): void {
-    const before = this.#times.get(key);
+    const before = this.#times.get(key) ?? this.#guesses.get(key) ?? micros;
+    const weight = micros < before ? WEIGHT_IF_SHORTER : WEIGHT_IF_LONGER;
     this.#times.delete(key);
-    this.#times.set(
-      key,
-      before === undefined ? micros : before + WEIGHT * (micros - before),
-    );
+    this.#guesses.delete(key);
+    this.#times.set(key, before + weight * (micros - before));
     if (this.#times.size > MOST) {
       this.#times.delete(this.#times.keys().next().value!);
     }

@@ -340,15 +340,23 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
 
   /**
    * Where `owner` best makes a view of `shape`. A long request is kept off the
-   * fast lane, and off replicas on which others have read views lately.
+   * fast lane, and off replicas on which others have read views lately; a short
+   * one goes to the lane unless that is busy.
    */
-  placeView(owner: object, table: string, shape: string): Replica {
+  placeView(
+    owner: object,
+    table: string,
+    shape: string,
+    isFlat: boolean,
+  ): Replica {
     const [first, ...others] = this.replicas;
     if (others.length === 0) return first!;
     const key = keyOf(Kind.TABLE_MAKE_VIEW, shape);
-    const predicted = this.#predictor.predictView(key, table);
+    const predicted = this.#predictor.predictView(key, table, isFlat);
     const isLong = predicted > this.#shortMicros;
     const hasLane = this.#fastLane && others.length >= 2;
+    // Elsewhere something long may soon be in its way.
+    if (!isLong && hasLane && first!.predicted < NEARLY_IDLE) return first!;
     const candidates = isLong && hasLane ? others : this.replicas;
     const burden = (replica: Replica) => {
       const isRead = this.#stamp - replica.lastRead < LATELY &&

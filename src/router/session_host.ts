@@ -103,8 +103,13 @@ export interface SessionHost {
     table: string | undefined,
     shape: string,
   ): void;
-  /** Where `owner` best makes a view of `shape`. */
-  placeView(owner: object, table: string, shape: string): Replica;
+  /** Where `owner` best makes a view of `shape`, which may be flat. */
+  placeView(
+    owner: object,
+    table: string,
+    shape: string,
+    isFlat: boolean,
+  ): Replica;
   /** The replica that has least to do. */
   leastBusy(): Replica;
   /** What a request about `table` has to see: see {@linkcode Sequencer.lastAnswered}. */

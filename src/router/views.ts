@@ -9,6 +9,7 @@ import { reframe, Reframed } from "../protocol/frame.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, type KindInfo, SERVER_ERROR } from "../protocol/kinds.ts";
 import {
+  isFlat,
   makeViewRequest,
   readMakeView,
   shapeOf,
@@ -53,7 +54,11 @@ export class Views {
     }
     const tableName = entityOf(frame, header);
     const shape = router.predicts ? `${tableName} ${shapeOf(config)}` : "";
-    const replica = asker.placeView(tableName, shape);
+    const replica = asker.placeView(
+      tableName,
+      shape,
+      router.predicts && isFlat(config),
+    );
     if (!asker.mayAsk(replica, tableName)) return asker.hold(frame);
     const view = router.viewNames.next(viewId, tableName, shape, replica);
     this.#byName.set(viewId, view);
