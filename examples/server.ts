@@ -61,7 +61,8 @@ Usage: deno run -A examples/server.ts [options]
   --port <number>      the port; 0 takes a free one (default: 8080)
   --hostname <name>    the address to listen on (default: 127.0.0.1)
   --engine <version>   the engine, 3.8.0 or 5.5.1 (default: 3.8.0)
-  --workers <number>   workers that compute; 0 computes on the main thread
+  --workers <number>   workers that compute, by default one per core and one
+                       more, five at most; 0 computes on the main thread
                        (default: 0)
   --file <path>        data to show instead of the superstore example:
                        .arrow, .csv, .json or .ndjson
@@ -96,7 +97,7 @@ export interface ExampleOptions {
    * Workers that compute, each with all the data; 0 computes on the main
    * thread.
    *
-   * @default {0}
+   * @default as many as a {@linkcode WorkerPool} has by itself
    */
   workers?: number;
   /** A data file to show instead of the superstore data set. */
@@ -127,8 +128,10 @@ export async function serveExample(
   options: ExampleOptions = {},
 ): Promise<Example> {
   const { port = 8080, hostname = "127.0.0.1", engine = "3.8.0" } = options;
-  const { workers = 0 } = options;
-  const pool = workers === 0 ? undefined : new WorkerPool({ size: workers });
+  const { workers: size } = options;
+  const pool = size === 0
+    ? undefined
+    : new WorkerPool(size === undefined ? {} : { size });
   const server = new Server({
     engine: ENGINES[engine],
     ...pool && { executor: pool },
@@ -240,7 +243,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
         port: { type: "string", default: "8080" },
         hostname: { type: "string", default: "127.0.0.1" },
         engine: { type: "string", default: "3.8.0" },
-        workers: { type: "string", default: "0" },
+        workers: { type: "string" },
         file: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -255,7 +258,10 @@ function parseOptions(args: string[]): ExampleOptions | null {
       `Cannot listen: --port must be 0 to 65535, received "${port}" (see --help)`,
     );
   }
-  if (!/^\d{1,2}$/.test(workers) || Number(workers) > 64) {
+  if (
+    workers !== undefined &&
+    (!/^\d{1,2}$/.test(workers) || Number(workers) > 64)
+  ) {
     throw new UserError(
       `Cannot start: --workers must be 0 to 64, received "${workers}" (see --help)`,
     );
@@ -270,7 +276,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
     port: Number(port),
     hostname,
     engine: engine as EngineVersion,
-    workers: Number(workers),
+    ...(workers === undefined ? {} : { workers: Number(workers) }),
     ...(file === undefined ? {} : { file }),
   };
 }

@@ -48,7 +48,8 @@ export interface Engine {
   readonly line: Line;
   /**
    * Whether a request is executed within `send`, so that nothing ever waits in
-   * front of the engine.
+   * front of the engine. One that tells its listener anything within `send` or
+   * `poll` MUST say so.
    *
    * @default {false}
    */

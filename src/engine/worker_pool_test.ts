@@ -49,3 +49,60 @@ Deno.test("WorkerPool.close() ends what servers have started, and starts no more
   await using late = new Server({ executor, onError });
   await assertRejects(() => late.ready, Error, "the worker pool is closed");
 });
+
+const PROGRAM = `
+  import { Server, WorkerPool } from "MOD";
+  await using executor = new WorkerPool({ size: 2 });
+  await using server = new Server({ engine: Deno.args[0], executor });
+  const table = await server.newLocalClient().table({ x: [1, 2, 3] });
+  console.log("rows:", await table.size());
+`;
+
+/** Runs the program above with `mod` for the package, and nothing but `permissions`. */
+async function run(mod: string, engine: string, permissions: string[]) {
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, PROGRAM.replace("MOD", mod));
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const args = ["run", "--no-prompt", "--no-lock", "--config", config];
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...args, ...permissions, file, engine],
+      stdin: "null",
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return `${decode(stdout)}${decode(stderr)}`;
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+for (const engine of Object.values(ENGINES)) {
+  Deno.test(`WorkerPool needs no more permissions than a server does (${engine})`, async () => {
+    const mod = import.meta.resolve("../../mod.ts");
+    const permissions = ["--allow-read", "--allow-env", "--allow-net"];
+    assertEquals(await run(mod, engine, permissions), "rows: 3\n");
+  });
+}
+
+Deno.test("WorkerPool works when the package comes from the network", async () => {
+  const root = new URL("../../", import.meta.url);
+  await using http = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      const source = await Deno.readTextFile(new URL(`.${pathname}`, root));
+      const headers = { "content-type": "application/typescript" };
+      return new Response(source, { headers });
+    },
+  );
+  const host = `127.0.0.1:${http.addr.port}`;
+  const output = await run(`http://${host}/mod.ts`, ENGINES["3"], [
+    "--allow-read",
+    "--allow-env",
+    "--allow-net",
+    `--allow-import=${host}`,
+    "--quiet",
+  ]);
+  assertEquals(output, "rows: 3\n");
+});

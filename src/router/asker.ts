@@ -78,7 +78,7 @@ export class Asker {
 
   /** `frame` and what follows it wait until more changes are answered. */
   hold(frame: Uint8Array): void {
-    this.#inbox.hold(frame);
+    this.#inbox.holdBack(frame);
     this.router.hold(this.#session);
   }
 
@@ -103,6 +103,12 @@ export class Asker {
       view: more?.view,
       take: more?.take,
     });
+  }
+
+  /** The request that `msgId` was reserved for is done with, in whichever way. */
+  release(msgId: number, size: number): void {
+    this.router.unregister(msgId);
+    this.#inbox.done(size);
   }
 
   /** Where best to make a view: see {@linkcode SessionHost.placeView}. */

@@ -52,24 +52,40 @@ export function change(
       );
     }
   }
+  // Whatever can't be read is found before anybody waits for an answer.
+  const to = targetOf(asker, frame, header, viewName !== undefined);
   const msgId = asker.register(
     header,
     table,
     kind === Kind.MAKE_JOIN_TABLE ? joinMade(asker, frame, header) : undefined,
   );
-  if (source !== undefined) {
-    const changed = withFromView(msgId, table, frame, header, source.id);
-    send(asker, frame, header, changed, false);
-  } else if (
-    kind === Kind.MAKE_TABLE && asker.translates && asker.router.line === "5"
-  ) {
-    const changed = withStringifiedLists(msgId, table, frame, header);
-    send(asker, frame, header, changed, false);
-  } else {
-    const { bodyStart, bodyEnd } = header;
-    const same = new Reframed(msgId, table, frame, bodyStart, bodyEnd);
-    send(asker, frame, header, same, kind === Kind.TABLE_UPDATE);
+  const size = header.end;
+  try {
+    send(asker, changed(asker, frame, header, msgId, source), kind, to);
+  } catch (reason) {
+    // It couldn't be rewritten, or there is no memory for it.
+    asker.release(msgId, size);
+    throw reason;
   }
+}
+
+/** A change as the engine is to have it. */
+function changed(
+  asker: Asker,
+  frame: Uint8Array,
+  header: RequestHeader,
+  msgId: number,
+  source: View | undefined,
+): Reframed {
+  const table = entityBytes(frame, header);
+  if (source !== undefined) {
+    return withFromView(msgId, table, frame, header, source.id);
+  }
+  if (
+    header.kind === Kind.MAKE_TABLE && asker.translates &&
+    asker.router.line === "5"
+  ) return withStringifiedLists(msgId, table, frame, header);
+  return new Reframed(msgId, table, frame, header.bodyStart, header.bodyEnd);
 }
 
 /**
@@ -104,28 +120,43 @@ function deleteTable(
   }
   const msgId = asker.register(header, entity);
   if (isLazy && !isSeveral) router.waitForDelete(table, msgId);
-  const { bodyStart, bodyEnd } = header;
+  const { kind, bodyStart, bodyEnd } = header;
   const same = new Reframed(msgId, entity, frame, bodyStart, bodyEnd);
-  send(asker, frame, header, same, false);
+  send(asker, same, kind, { table, port: undefined });
 }
 
-/** Sends `changed`, which `frame` has become. */
-function send(
+/** What a change goes to. */
+interface Target {
+  readonly table: string;
+  /** Set if it may share a poll. */
+  readonly port: number | undefined;
+}
+
+/** Where nothing waits, nobody asks. */
+const ANYTHING: Target = { table: "", port: undefined };
+
+function targetOf(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
-  changed: Reframed,
-  maySharePoll: boolean,
-): void {
-  if (asker.isSeveral && changed.byteLength > SHARED_SIZE) {
-    changed = changed.share();
-  }
-  if (!asker.router.tracksChanges) {
-    return asker.change(changed, header.kind, "");
-  }
+  isFromView: boolean,
+): Target {
+  if (!asker.router.tracksChanges) return ANYTHING;
   const table = entityOf(frame, header);
-  const port = maySharePoll ? updatePort(contentOf(frame, header)) : undefined;
-  asker.change(changed, header.kind, table, port);
+  const port = header.kind === Kind.TABLE_UPDATE && !isFromView
+    ? updatePort(contentOf(frame, header))
+    : undefined;
+  return { table, port };
+}
+
+function send(
+  asker: Asker,
+  change: Reframed,
+  kind: number,
+  { table, port }: Target,
+): void {
+  const isShared = asker.isSeveral && change.byteLength > SHARED_SIZE;
+  asker.change(isShared ? change.share() : change, kind, table, port);
 }
 
 /** Remembers a join, once it is made. */

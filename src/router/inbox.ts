@@ -16,6 +16,8 @@ export class Inbox {
   #size = 0;
   /** A request that can't be made yet, and those behind it. */
   #held: Uint8Array[] = [];
+  #isRetrying = false;
+  #isHeldAgain = false;
   /**
    * What the first of those held has to see: see
    * {@linkcode SessionHost.mayAsk}. It stays what it was when the request was
@@ -60,30 +62,47 @@ export class Inbox {
     this.#size -= size;
   }
 
-  /** Holds `frame`, which is in flight from here on. */
+  /** Holds a request behind those that are held. It is in flight from here on. */
   hold(frame: Uint8Array): void {
     this.#held.push(frame);
     this.add(frame.length);
   }
 
-  /**
-   * Takes up again what is held, in order, until `handle` holds a request anew:
-   * then what is behind it is held on.
-   */
-  retry(handle: (frame: Uint8Array) => void): void {
-    const held = this.#held;
-    this.#held = [];
-    while (held.length > 0 && this.#held.length === 0) {
-      const frame = held.shift()!;
-      this.done(frame.length);
-      handle(frame);
-      if (this.#held.length === 0) this.after = undefined;
-    }
-    this.#held.push(...held);
+  /** Holds the request that was about to be made, with all behind it. */
+  holdBack(frame: Uint8Array): void {
+    if (!this.#isRetrying) return this.hold(frame);
+    this.#isHeldAgain = true;
+    this.add(frame.length);
   }
 
-  /** Forgets what is held. */
-  clear(): void {
+  /**
+   * Takes up again what is held, in order, until `handle` holds a request back.
+   * Each counts as held until it was handled, so that what is asked meanwhile
+   * comes behind.
+   */
+  retry(handle: (frame: Uint8Array) => void): void {
+    if (this.#isRetrying) return;
+    this.#isRetrying = true;
+    try {
+      while (this.#held.length > 0) {
+        const frame = this.#held[0]!;
+        this.done(frame.length);
+        this.#isHeldAgain = false;
+        handle(frame);
+        if (this.#isHeldAgain) return;
+        this.#held.shift();
+        this.after = undefined;
+      }
+    } finally {
+      this.#isRetrying = false;
+    }
+  }
+
+  /** Takes all that is held, which won't be made. */
+  takeAll(): readonly Uint8Array[] {
+    const held = this.#held;
     this.#held = [];
+    for (const { length } of held) this.done(length);
+    return held;
   }
 }

@@ -51,7 +51,7 @@ Deno.test("Inbox.retry() stops where something is held again", () => {
   const handled: number[] = [];
   inbox.retry((frame) => {
     handled.push(frame.length);
-    if (frame.length === 2) inbox.hold(frame);
+    if (frame.length === 2) inbox.holdBack(frame);
   });
   assertEquals(handled, [1, 2]);
   assertStringIncludes(inbox.whyFull(100)!, "2 requests of 5 bytes");
@@ -67,19 +67,35 @@ Deno.test("Inbox.retry() forgets what the first had to see with the first", () =
   const seen: unknown[] = [];
   inbox.retry((frame) => {
     seen.push(inbox.after);
-    if (seen.length === 1) inbox.hold(frame);
+    if (seen.length === 1) inbox.holdBack(frame);
   });
   assertEquals(inbox.after, 7, "it is held on");
   inbox.retry(() => seen.push(inbox.after));
   assertEquals(seen, [7, 7, undefined]);
 });
 
-Deno.test("Inbox.clear() forgets what is held", () => {
+Deno.test("Inbox.retry() lets nothing overtake what is held", () => {
   const inbox = new Inbox({ maxInFlight: 9, maxInFlightSize: 100 });
   for (const frame of frames(1, 2)) inbox.hold(frame);
-  inbox.clear();
+  const handled: number[] = [];
+  inbox.retry((frame) => {
+    handled.push(frame.length);
+    assertEquals(inbox.isHolding, true);
+    // Asked within an answer, with the same bytes.
+    if (handled.length === 1) inbox.hold(frame);
+    inbox.retry(() => handled.push(NaN));
+  });
+  assertEquals(handled, [1, 2, 1]);
   assertEquals(inbox.isHolding, false);
-  const handled: Uint8Array[] = [];
-  inbox.retry((frame) => handled.push(frame));
-  assertEquals(handled, []);
+});
+
+Deno.test("Inbox.takeAll() takes what is held", () => {
+  const inbox = new Inbox({ maxInFlight: 9, maxInFlightSize: 100 });
+  for (const frame of frames(1, 2)) inbox.hold(frame);
+  assertEquals(inbox.takeAll().map(({ length }) => length), [1, 2]);
+  assertEquals(inbox.isHolding, false);
+  assertEquals(inbox.whyFull(100), undefined);
+  inbox.retry(() => {
+    throw new Error("nothing is held");
+  });
 });

@@ -1,13 +1,17 @@
-import { assert, assertEquals } from "@std/assert";
-import { Kind } from "../protocol/kinds.ts";
-import { frame, parts } from "../testing/frames.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { NO_BYTES } from "../protocol/frame.ts";
+import { Kind, type Line } from "../protocol/kinds.ts";
+import { errorOf, frame, parts } from "../testing/frames.ts";
 import { TimedEngine } from "../testing/timed_engine.ts";
 import { Router, type RouterOptions } from "./router.ts";
 import type { Session } from "./session.ts";
 
 /** A router over so many timed engines. */
-function timed(count: number, options: Partial<RouterOptions> = {}) {
-  const engines = Array.from({ length: count }, () => new TimedEngine());
+function timed(
+  count: number,
+  { line, ...options }: Partial<RouterOptions> & { line?: Line } = {},
+) {
+  const engines = Array.from({ length: count }, () => new TimedEngine(line));
   const router = new Router(engines, {
     onError: (error) => {
       throw error;
@@ -18,10 +22,13 @@ function timed(count: number, options: Partial<RouterOptions> = {}) {
     fastLane: true,
     ...options,
   });
-  const open = () => {
+  const open = (onFrame?: (bytes: Uint8Array) => void) => {
     const frames: Uint8Array[] = [];
     const session = router.openSession({
-      send: (bytes) => void frames.push(bytes),
+      send: (bytes) => {
+        frames.push(bytes);
+        onFrame?.(bytes);
+      },
     });
     return { session, frames };
   };
@@ -245,4 +252,78 @@ Deno.test("Router has a read wait until a slow engine can be polled again", () =
   run();
   assertEquals(reader.frames.length, 2);
   assertEquals(router.stats().pending, 0);
+});
+
+Deno.test("Session leaves nothing behind of a change that can't be read", () => {
+  const { router, open } = timed(2);
+  const { session, frames } = open();
+  const bad = frame(5, "t", Kind.TABLE_UPDATE);
+  bad[bad.indexOf(0x74)] = 0xff; // its table's name isn't UTF-8
+  session.handleRequest(bad);
+  assertEquals(frames.length, 1);
+  assertStringIncludes(errorOf(frames[0]!).message, "Cannot read table_update");
+  assertEquals(router.stats().pending, 0);
+});
+
+// Invariant 3
+Deno.test("Router.close() answers what sessions hold, too", async () => {
+  const { router, open, run, place } = timed(2);
+  const { session, frames } = open();
+  const home = [place(session, "a"), place(session, "b")].indexOf(1);
+  run();
+  frames.length = 0;
+  session.handleRequest(frame(10, "t", Kind.TABLE_UPDATE));
+  session.handleRequest(frame(11, `view ${home + 1}`, Kind.VIEW_DIMENSIONS));
+  session.handleRequest(frame(12, "", Kind.SERVER_SYSTEM_INFO));
+  await router.close();
+  assertEquals(frames.map((it) => parts(it).msgId).toSorted(), [10, 11, 12]);
+  for (const each of frames) {
+    assertEquals(errorOf(each).message, "The server is closed");
+  }
+});
+
+Deno.test("Session answers server_system_info with the error of one engine", () => {
+  const { engines, router, open, run } = timed(3);
+  const { session, frames } = open();
+  session.handleRequest(frame(7, "", Kind.SERVER_SYSTEM_INFO));
+  assertEquals(router.stats().pending > 0, true);
+  engines[1]!.refuse("out of memory");
+  run();
+  assertEquals(frames.length, 1);
+  const { message } = errorOf(frames[0]!);
+  assertEquals(message, "out of memory");
+  assertEquals(router.stats().pending, 0);
+});
+
+Deno.test("Router answers lazy deletes whatever is asked within the answers", () => {
+  const { open, run } = timed(2, { line: "5" });
+  const makeView = (msgId: number, table: string) =>
+    frame(msgId, table, Kind.TABLE_MAKE_VIEW, (writer) => {
+      writer.tag(1, 2).string(`view of ${table}`).tag(2, 2).bytes(NO_BYTES);
+    });
+  const listener = open();
+  listener.session.handleRequest(
+    frame(
+      1,
+      "",
+      Kind.GET_HOSTED_TABLES,
+      (writer) => writer.tag(1, 0).bool(true),
+    ),
+  );
+  const first = open((bytes) => {
+    if (parts(bytes).msgId !== 20) return;
+    // Tells the listener that the list of tables has changed.
+    first.session.handleRequest(frame(21, "u", Kind.TABLE_DELETE));
+  });
+  const second = open();
+  first.session.handleRequest(makeView(2, "t"));
+  first.session.handleRequest(makeView(3, "u"));
+  run();
+  first.session.handleRequest(frame(20, "t", Kind.TABLE_DELETE));
+  second.session.handleRequest(frame(30, "t", Kind.TABLE_DELETE));
+  first.session.handleRequest(frame(4, "view of t", Kind.VIEW_DELETE));
+  run();
+  const { msgId, entity, kind } = parts(second.frames.at(-1)!);
+  assertEquals([msgId, entity, kind], [30, "t", Kind.TABLE_DELETE]);
+  assert(listener.frames.length > 0);
 });

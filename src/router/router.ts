@@ -14,7 +14,7 @@ import {
 } from "../errors.ts";
 import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
-import { newHeader, readHeader } from "../protocol/header.ts";
+import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
 import { Predictor } from "./predictor.ts";
 import {
@@ -416,13 +416,15 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
 
   /** See {@linkcode SessionHost.notifyHostedTables}. */
   notifyHostedTables(): void {
-    for (const [msgId, { kind, subscription }] of [...this.#routes]) {
-      if (subscription && kind === Kind.GET_HOSTED_TABLES) {
-        this.frame(
-          this.replicas[0]!,
-          reframe(msgId, NO_BYTES, NO_BYTES, 0, 0),
-        );
+    // This may be asked for while an engine's frame is being handed on.
+    const header = newHeader();
+    for (const [msgId, route] of [...this.#routes]) {
+      if (!route.subscription || route.kind !== Kind.GET_HOSTED_TABLES) {
+        continue;
       }
+      const frame = reframe(msgId, NO_BYTES, NO_BYTES, 0, 0);
+      readHeader(frame, header);
+      this.#dispatch(msgId, route, frame, header);
     }
   }
 
@@ -541,6 +543,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     for (const route of routes) {
       if (!route.subscription) reject(route, message);
     }
+    for (const session of sessions) session.refuseHeld(message);
     for (const session of sessions) session.end(reason);
   }
 
@@ -585,6 +588,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     msgId: number,
     route: Route | undefined,
     frame: Uint8Array,
+    header: Header = this.#header,
   ): void {
     if (route === undefined) {
       this.#dropped++;
@@ -595,7 +599,6 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       this.#routes.delete(msgId);
       route.session?.done(route.size);
     }
-    const header = this.#header;
     if (route.take !== undefined) route.take(frame, header);
     else if (route.session === undefined) return;
     else if (route.kind === Kind.TABLE_DELETE) {

@@ -5,6 +5,7 @@
  */
 
 import { type OnError, toError } from "../errors.ts";
+import { errorAnswer } from "../protocol/answers.ts";
 import { readdress } from "../protocol/frame.ts";
 import {
   entityOf,
@@ -24,7 +25,7 @@ import { subscribes } from "../protocol/requests.ts";
 import { Asker } from "./asker.ts";
 import { change } from "./changes.ts";
 import { Inbox } from "./inbox.ts";
-import { contentOf, type RequestHeader } from "./request.ts";
+import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import type { Route, RouteOwner } from "./route.ts";
 import type {
   FrameRole,
@@ -173,7 +174,15 @@ export class Session implements RouteOwner, Holding {
     this.#stopped = true;
     this.#views.clear();
     this.#subscriptions.clear();
-    this.#inbox.clear();
+  }
+
+  /** Answers what it holds, and won't ask any more, with an error (Invariant 3). */
+  refuseHeld(message: string): void {
+    for (const frame of this.#inbox.takeAll()) {
+      readHeader(frame, HEADER);
+      const { msgId } = HEADER;
+      this.reply(errorAnswer(msgId, entityBytes(frame, HEADER), message));
+    }
   }
 
   /** Ends the session from this side, after {@linkcode Session.stop}. */

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { hostedTables, systemInfo } from "../protocol/answers.ts";
+import {
+  errorAnswer,
+  errorMessage,
+  hostedTables,
+  systemInfo,
+} from "../protocol/answers.ts";
 import { NO_BYTES, Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import type { Asker } from "./asker.ts";
@@ -46,23 +51,29 @@ export function readSystemInfo(
   frame: Uint8Array,
   header: RequestHeader,
 ): void {
-  const { msgId } = header;
+  const { msgId: clientMsgId, end: size } = header;
   const { replicas } = asker.router;
-  const entity = entityBytes(frame, header);
+  // It lives longer than the frame should.
+  const entity = entityBytes(frame, header).slice();
+  // No engine hears of this one: the client waits for it, and for all others.
+  const msgId = asker.register(header, entity);
   const infos: Uint8Array[] = [];
+  const take: Route["take"] = (answer, { kind, contentStart, bodyEnd }) => {
+    if (asker.router.route(msgId) === undefined) return; // it has failed
+    if (kind !== Kind.SERVER_SYSTEM_INFO) {
+      const content = answer.subarray(contentStart, bodyEnd);
+      asker.release(msgId, size);
+      const why = errorMessage(content);
+      return asker.reply(errorAnswer(clientMsgId, entity, why));
+    }
+    infos.push(answer.slice(contentStart, bodyEnd));
+    if (infos.length < replicas.length) return;
+    asker.release(msgId, size);
+    asker.reply(systemInfo(clientMsgId, entity, infos));
+  };
+  const kind = Kind.SERVER_SYSTEM_INFO;
   for (const replica of replicas) {
-    asker.ask(
-      replica,
-      undefined,
-      NO_BYTES,
-      Kind.SERVER_SYSTEM_INFO,
-      undefined,
-      (answer, { contentStart, bodyEnd }) => {
-        infos.push(answer.slice(contentStart, bodyEnd));
-        if (infos.length < replicas.length) return;
-        asker.reply(systemInfo(msgId, entity, infos));
-      },
-    );
+    asker.ask(replica, undefined, NO_BYTES, kind, undefined, take);
   }
 }
 

@@ -7,7 +7,7 @@
 import type { Engine, EngineListener } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { Kind, kindInfo, type Line } from "../protocol/kinds.ts";
-import { frame, parts } from "./frames.ts";
+import { frame, parts, serverError } from "./frames.ts";
 
 /** Something that an engine was sent. */
 interface Sent {
@@ -23,7 +23,7 @@ interface Sent {
  * everything.
  */
 export class TimedEngine implements Engine {
-  readonly line: Line = "3";
+  readonly line: Line;
   /** What it was sent and hasn't executed. */
   readonly waiting: Sent[] = [];
   /** Kinds that it has executed; 0 for a poll alone. */
@@ -33,6 +33,10 @@ export class TimedEngine implements Engine {
   /** The `msg_id`s of these, polls left out. */
   readonly msgIds: number[] = [];
   #listener: EngineListener | undefined;
+
+  constructor(line: Line = "3") {
+    this.line = line;
+  }
 
   listen(listener: EngineListener): void {
     this.#listener = listener;
@@ -59,6 +63,15 @@ export class TimedEngine implements Engine {
       this.#listener!.frame(frame(msgId, entity, kind));
     }
     this.#listener!.executed(micros);
+  }
+
+  /** Answers the first thing with an error. */
+  refuse(why: string): void {
+    const { frame: request, kind } = this.waiting.shift()!;
+    this.done.push(kind);
+    const { msgId, entity } = parts(request!);
+    this.#listener!.frame(frame(msgId, entity, 50, serverError(why)));
+    this.#listener!.executed(1);
   }
 
   /** Executes all there is, views in `viewMicros`, the rest in 50 µs. */
