@@ -150,6 +150,8 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   readonly #predictor = new Predictor();
   readonly #shortMicros: number;
   readonly #fastLane: boolean;
+  /** How much of what it asks about views is long, lately, by who asks. */
+  readonly #longShare = new WeakMap<object, number>();
   /** Counts requests: the router's own idea of time. */
   #stamp = 0;
   readonly #header = newHeader();
@@ -316,12 +318,29 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     if (replica.isPrimary) this.#sequencer.beforeRead(table);
     if (replica.isImmediate) return replica.sendNow(frame, kind, false);
     const stamp = ++this.#stamp;
-    if (kindInfo(kind)?.entity === "view") {
-      replica.lastRead = stamp;
-      replica.lastReader = owner;
+    const prediction = this.#predict(kind, shape);
+    const isOnView = kindInfo(kind)?.entity === "view";
+    if (isOnView || kind === Kind.TABLE_MAKE_VIEW) {
+      const isQuick = this.#isQuick(owner, prediction.predicted);
+      if (isOnView && isQuick) {
+        replica.lastRead = stamp;
+        replica.lastReader = owner;
+      }
     }
-    const job = { owner, stamp, frame, kind, poll: false };
-    replica.send({ ...job, ...this.#predict(kind, shape) });
+    replica.send({ owner, stamp, frame, kind, poll: false, ...prediction });
+  }
+
+  /**
+   * Whether `owner`, whose next request takes so long, mostly asks what is
+   * short: only such are disturbed by something long. Who makes a view, reads
+   * it and deletes it again, isn't among them, if making it is long.
+   */
+  #isQuick(owner: object, micros: number): boolean {
+    const isLong = micros > this.#shortMicros ? 1 : 0;
+    const before = this.#longShare.get(owner) ?? isLong;
+    const share = before + (isLong - before) / 4;
+    this.#longShare.set(owner, share);
+    return share <= 0.2;
   }
 
   /**
@@ -340,8 +359,8 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
 
   /**
    * Where `owner` best makes a view of `shape`. A long request is kept off the
-   * fast lane, and off replicas on which others have read views lately; a short
-   * one goes to the lane unless that is busy.
+   * fast lane, and off replicas on which others, who ask what is short, have
+   * read views lately; a short one goes to the lane unless that is busy.
    */
   placeView(
     owner: object,
