@@ -12,6 +12,7 @@
 
 import { Reframed } from "../protocol/frame.ts";
 import { newHeader, readHeader } from "../protocol/header.ts";
+import type { EngineListener } from "./engine.ts";
 
 /** Something for an engine to execute. */
 export interface EngineRequest {
@@ -100,20 +101,6 @@ export const Answer = {
   FATAL: 5,
 } as const;
 
-/** Takes what {@linkcode readAnswer} finds. */
-export interface AnswerTaker {
-  /** A frame; a part of the entry, which may be overwritten. */
-  frame(frame: Uint8Array): void;
-  /** A request that won't be answered. */
-  failed(msgId: number, error: Error): void;
-  /** A fault of the engine. */
-  fault(error: Error): void;
-  /** The engine is lost. */
-  fatal(error: Error): void;
-  /** A request or poll was executed. */
-  executed(micros: number): void;
-}
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -122,27 +109,30 @@ export function isLongFrame(entry: Uint8Array): boolean {
   return entry[0] === Answer.LONG_FRAME;
 }
 
-/** Hands on what `entry` holds; `long` is the frame that came another way. */
+/**
+ * Tells `listener` what `entry` holds; `long` is the frame that came another
+ * way. A frame is a part of the entry.
+ */
 export function readAnswer(
   entry: Uint8Array,
-  taker: AnswerTaker,
+  listener: EngineListener,
   long?: Uint8Array,
 ): void {
   const text = (from: number) =>
     new Error(decoder.decode(entry.subarray(from)));
   switch (entry[0]) {
     case Answer.FRAME:
-      return taker.frame(entry.subarray(1));
+      return listener.frame(entry.subarray(1));
     case Answer.LONG_FRAME:
-      return taker.frame(long!);
+      return listener.frame(long!);
     case Answer.EXECUTED:
-      return taker.executed(readU32(entry, 1));
+      return listener.executed(readU32(entry, 1));
     case Answer.FAILED:
-      return taker.failed(readU32(entry, 1), text(5));
+      return listener.failed(readU32(entry, 1), text(5));
     case Answer.FAULT:
-      return taker.fault(text(1));
+      return listener.fault(text(1));
     case Answer.FATAL:
-      return taker.fatal(text(1));
+      return listener.fatal(text(1));
   }
 }
 

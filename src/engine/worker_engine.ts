@@ -12,7 +12,6 @@ import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { Engine, EngineListener, EngineOptions } from "./engine.ts";
 import {
-  type AnswerTaker,
   type EngineRequest,
   isLongFrame,
   readAnswer,
@@ -240,7 +239,7 @@ export class WorkerEngine implements Engine {
     this.#requests.wake();
   }
 
-  readonly #taker: AnswerTaker = {
+  readonly #taker: EngineListener = {
     frame: (frame) => this.#listener!.frame(frame),
     failed: (msgId, error) => this.#listener!.failed(msgId, error),
     fault: (error) => this.#listener!.fault(error),

@@ -24,7 +24,7 @@ import type { Line } from "../protocol/kinds.ts";
 export interface Rings {
   /** From the main thread: see {@linkcode EngineRequest}. */
   readonly requests: SharedArrayBuffer;
-  /** From the worker: see {@linkcode AnswerTaker}. */
+  /** From the worker: see {@linkcode readAnswer}. */
   readonly answers: SharedArrayBuffer;
 }
 

@@ -38,7 +38,8 @@ export class WorkerPool implements Executor, AsyncDisposable {
   /** How many workers a server starts. */
   readonly size: number;
   readonly #engines = new Set<Engine>();
-  readonly #starting: Promise<Engine>[] = [];
+  /** Those that are under way, or have failed. */
+  readonly #starting = new Set<Promise<Engine>>();
   #closed = false;
 
   /**
@@ -65,8 +66,9 @@ export class WorkerPool implements Executor, AsyncDisposable {
    */
   start(options: EngineOptions): Promise<Engine> {
     const starting = this.#start(options);
-    this.#starting.push(starting);
-    starting.catch(() => {}); // whoever asks for it, or for ready(), is told
+    this.#starting.add(starting);
+    // A failure stays, for ready(); an engine may end, and isn't kept for it.
+    starting.then(() => this.#starting.delete(starting), () => {});
     return starting;
   }
 

@@ -13,7 +13,7 @@
  * @module
  */
 
-import type { AnswerTaker } from "../../../src/engine/entries.ts";
+import type { EngineListener } from "../../../src/engine/engine.ts";
 import { Reframed } from "../../../src/protocol/frame.ts";
 import { newHeader, readHeader } from "../../../src/protocol/header.ts";
 
@@ -199,7 +199,10 @@ export class AnswerPacker {
 }
 
 /** Hands the packed answers on, in order. */
-export function unpackAnswers(bytes: Uint8Array, taker: AnswerTaker): void {
+export function unpackAnswers(
+  bytes: Uint8Array,
+  taker: EngineListener,
+): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length;) {
     const length = view.getUint32(at, true);
