@@ -1,30 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { connect } from "../testing/engines.ts";
-
-/** Runs `code` as a program of its own and returns what it printed. */
-async function run(
-  code: string,
-  permissions: string[],
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  const config = new URL("../../deno.json", import.meta.url).pathname;
-  try {
-    await Deno.writeTextFile(file, code);
-    const output = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--config", config, ...permissions, file],
-      env: { NO_COLOR: "1", SECRET: "hidden" },
-      stdin: "null",
-    }).output();
-    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return {
-      code: output.code,
-      stdout: decode(output.stdout),
-      stderr: decode(output.stderr),
-    };
-  } finally {
-    await Deno.remove(file);
-  }
-}
+import { runProgram } from "../testing/program.ts";
 
 const PACKAGE = import.meta.resolve("./package.ts");
 const MOD = import.meta.resolve("../../mod.ts");
@@ -32,7 +8,7 @@ const FIVE = "npm:@perspective-dev/client@5.5.1";
 const WS = "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE";
 
 Deno.test("loadPackage() leaves the program its environment and its signals", async () => {
-  const { stdout } = await run(
+  const { stdout } = await runProgram(
     `
     import process from "node:process";
     import os from "node:os";
@@ -57,7 +33,7 @@ Deno.test("loadPackage() leaves the program its environment and its signals", as
 
 for (const engine of ["npm:@finos/perspective@3.8.0", FIVE]) {
   Deno.test(`loadPackage() needs little to load ${engine}`, async () => {
-    const { stdout, stderr } = await run(
+    const { stdout, stderr } = await runProgram(
       `
       const { Server } = await import(${JSON.stringify(MOD)});
       await using server = new Server({ engine: ${JSON.stringify(engine)} });
@@ -71,7 +47,7 @@ for (const engine of ["npm:@finos/perspective@3.8.0", FIVE]) {
 }
 
 Deno.test("loadPackage() says which permission is missing", async () => {
-  const { stdout } = await run(
+  const { stdout } = await runProgram(
     `
     const { Server } = await import(${JSON.stringify(MOD)});
     const server = new Server({ onError: () => {} });

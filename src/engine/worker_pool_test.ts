@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EngineLoadError } from "../errors.ts";
 import { Server } from "../server/server.ts";
 import { ENGINES } from "../testing/engines.ts";
+import { runProgram } from "../testing/program.ts";
 import { WorkerPool } from "./worker_pool.ts";
 
 Deno.test("WorkerPool refuses a size that is none", () => {
@@ -58,23 +59,12 @@ const PROGRAM = `
   console.log("rows:", await table.size());
 `;
 
-/** Runs the program above with `mod` for the package, and nothing but `permissions`. */
-async function run(mod: string, engine: string, permissions: string[]) {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(file, PROGRAM.replace("MOD", mod));
-    const config = new URL("../../deno.json", import.meta.url).pathname;
-    const args = ["run", "--quiet", "--no-prompt", "--config", config];
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...args, ...permissions, file, engine],
-      stdin: "null",
-      env: { NO_COLOR: "1" },
-    }).output();
-    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return `${decode(stdout)}${decode(stderr)}`;
-  } finally {
-    await Deno.remove(file);
-  }
+/** What the program above says with `mod` for the package, and nothing but `flags`. */
+async function run(mod: string, engine: string, flags: string[]) {
+  const source = PROGRAM.replace("MOD", mod);
+  // Otherwise an empty cache is told of.
+  const output = await runProgram(source, ["--quiet", ...flags], [engine]);
+  return `${output.stdout}${output.stderr}`;
 }
 
 for (const engine of Object.values(ENGINES)) {
