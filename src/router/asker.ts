@@ -64,7 +64,7 @@ export class Asker {
    */
   mayAsk(replica: Replica, table: string | undefined): boolean {
     const { router } = this;
-    if (!router.tracksChanges) return true;
+    if (!router.waits) return true;
     if (
       this.#changes > 0 &&
       // The primary is given them in their order.
@@ -135,7 +135,7 @@ export class Asker {
 
   /** Hands a change to the sequencer: see {@linkcode SessionHost.change}. */
   change(frame: Reframed, kind: number, table: string, port?: number): void {
-    if (this.router.tracksChanges) this.#changes++;
+    if (this.router.waits) this.#changes++;
     this.router.change(frame, kind, this.#session, table, port);
   }
 

@@ -103,7 +103,7 @@ function deleteTable(
   const entity = entityBytes(frame, header);
   const table = entityOf(frame, header);
   const isLazy = !isImmediate(contentOf(frame, header));
-  if (router.tracksChanges && tables.isUnsure(table)) return asker.hold(frame);
+  if (router.waits && tables.isUnsure(table)) return asker.hold(frame);
   if (
     tables.hasViews(table) &&
     !tables.isSource(table) // then the engine says no, in other words
@@ -141,7 +141,7 @@ function targetOf(
   header: RequestHeader,
   isFromView: boolean,
 ): Target {
-  if (!asker.router.tracksChanges) return ANYTHING;
+  if (!asker.router.waits) return ANYTHING;
   const table = entityOf(frame, header);
   const port = header.kind === Kind.TABLE_UPDATE && !isFromView
     ? updatePort(contentOf(frame, header))

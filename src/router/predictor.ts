@@ -47,10 +47,7 @@ export class Predictor {
     const whole = this.#tables.get(table);
     if (whole === undefined) return UNKNOWN;
     const guess = isFlat ? FLAT * whole : whole;
-    this.#guesses.set(key, guess);
-    if (this.#guesses.size > MOST) {
-      this.#guesses.delete(this.#guesses.keys().next().value!);
-    }
+    remember(this.#guesses, key, guess);
     return guess;
   }
 
@@ -58,22 +55,14 @@ export class Predictor {
   learn(key: string, micros: number): void {
     const before = this.#times.get(key) ?? this.#guesses.get(key) ?? micros;
     const weight = micros < before ? WEIGHT_IF_SHORTER : WEIGHT_IF_LONGER;
-    this.#times.delete(key);
     this.#guesses.delete(key);
-    this.#times.set(key, before + weight * (micros - before));
-    if (this.#times.size > MOST) {
-      this.#times.delete(this.#times.keys().next().value!);
-    }
+    remember(this.#times, key, before + weight * (micros - before));
   }
 
   /** Rows were read into a table, in so long. */
   learnTable(table: string, micros: number): void {
     const before = this.#tables.get(table) ?? 0;
-    this.#tables.delete(table);
-    this.#tables.set(table, Math.max(before, micros));
-    if (this.#tables.size > MOST) {
-      this.#tables.delete(this.#tables.keys().next().value!);
-    }
+    remember(this.#tables, table, Math.max(before, micros));
   }
 
   /** What is known, longest first. */
@@ -87,4 +76,11 @@ export class Predictor {
       .sort((a, b) => b.micros - a.micros)
       .slice(0, most);
   }
+}
+
+/** Sets what is the last to be forgotten, and forgets the first if need be. */
+function remember(map: Map<string, number>, key: string, value: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST) map.delete(map.keys().next().value!);
 }

@@ -13,6 +13,8 @@ export interface Job extends Waiting {
   /** The request; `undefined` for a poll alone. */
   readonly frame: Reframed | undefined;
   readonly kind: number;
+  /** The table that it is about, if it is about one. */
+  readonly table: string | undefined;
   /** Whether to poll after it. */
   readonly poll: boolean;
   /** What it is alike in time, for learning; `""` for nothing. */

@@ -132,10 +132,8 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   readonly tables = new Tables();
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
-  /** Whether predictions are of use: not where nothing ever waits. */
-  readonly predicts: boolean;
-  /** Whether a change may be under way while something else is asked. */
-  readonly tracksChanges: boolean;
+  /** See {@linkcode SessionHost.waits}. */
+  readonly waits: boolean;
   readonly #sequencer: Sequencer;
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
@@ -174,8 +172,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     this.replicas = engines.map((engine, i) =>
       new Replica(engine, i, this, !this.#isSeveral)
     );
-    this.predicts = !this.replicas[0]!.isImmediate;
-    this.tracksChanges = this.predicts;
+    this.waits = !this.replicas[0]!.isImmediate;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
     this.onPollRequest = options.onPollRequest;
@@ -327,7 +324,8 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
         replica.lastReader = owner;
       }
     }
-    replica.send({ owner, stamp, frame, kind, poll: false, ...prediction });
+    const job = { owner, stamp, frame, kind, table, poll: false };
+    replica.send({ ...job, ...prediction });
   }
 
   /**
@@ -467,9 +465,15 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     return this.tables.sourcesOf(table);
   }
 
-  /** See {@linkcode SequencerOwner.moved}. */
-  moved(): void {
-    this.wake();
+  /** See {@linkcode SessionHost.wake} and {@linkcode SequencerOwner.wake}. */
+  wake(): void {
+    if (this.#holding.size === 0) return;
+    const holding = [...this.#holding];
+    this.#holding.clear(); // who has to wait on, holds again
+    // All of them read before anything changes, so that each comes to it.
+    this.#sequencer.pauseWhile(() => {
+      for (const session of holding) session.retry();
+    });
   }
 
   /** See {@linkcode SequencerOwner.behind}. */
@@ -489,7 +493,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     // What all but the primary answer to a change is for nobody.
     if (msgId === 0 && this.#isSeveral) return;
     const route = this.#routes.get(msgId);
-    const isChange = this.tracksChanges && route !== undefined &&
+    const isChange = this.waits && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
     if (isChange) this.#sequencer.answered(msgId, false);
     try {
@@ -575,14 +579,15 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   executed(job: Job, micros: number): void {
     if (job.key === "") return;
     this.#predictor.learn(job.key, micros);
-    if (job.kind === Kind.MAKE_TABLE || job.kind === Kind.TABLE_UPDATE) {
-      const table = job.key.slice(job.key.indexOf(" ") + 1);
-      this.#predictor.learnTable(table, micros);
-    }
+    const { kind, table } = job;
+    if (
+      table !== undefined &&
+      (kind === Kind.MAKE_TABLE || kind === Kind.TABLE_UPDATE)
+    ) this.#predictor.learnTable(table, micros);
   }
 
   #predict(kind: number, shape: string): { key: string; predicted: number } {
-    if (!this.predicts) return { key: "", predicted: 0 };
+    if (!this.waits) return { key: "", predicted: 0 };
     const key = keyOf(kind, shape);
     return { key, predicted: this.#predictor.predict(key) };
   }
@@ -590,17 +595,6 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   #changeAnswered(route: Route): void {
     route.session?.changeAnswered();
     this.wake();
-  }
-
-  /** Has sessions retry that hold requests, since more has been answered. */
-  wake(): void {
-    if (this.#holding.size === 0) return;
-    const holding = [...this.#holding];
-    this.#holding.clear(); // who has to wait on, holds again
-    // All of them read before anything changes, so that each comes to it.
-    this.#sequencer.pauseWhile(() => {
-      for (const session of holding) session.retry();
-    });
   }
 
   #dispatch(

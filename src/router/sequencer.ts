@@ -35,13 +35,10 @@ interface Batch {
 
 /** What the sequencer tells of. */
 export interface SequencerOwner {
-  /**
-   * What `table` is computed from, itself among it; a read of it is a read of
-   * all of these.
-   */
+  /** The tables that `table` is computed from: a read of it is a read of these. */
   sourcesOf(table: string): readonly string[];
   /** There may be room, or a batch may have gone on: reads may have waited. */
-  moved(): void;
+  wake(): void;
   /** `replica` stays behind, so that changes wait. */
   behind(replica: Replica): void;
   /** Set if the program polls itself: there is something to poll for. */
@@ -171,7 +168,7 @@ export class Sequencer {
   /** A replica has executed a batch: there may be room for what has collected. */
   progress(): void {
     this.#advance();
-    this.#owner.moved();
+    this.#owner.wake();
   }
 
   #advance(): void {
@@ -195,8 +192,8 @@ export class Sequencer {
 
   /**
    * Whether something about `table` (`undefined`: about all of them) may be
-   * asked of `replica` now. If not, it may be when the owner has been told that
-   * something moved; then it has to have seen what `after` says, and no more.
+   * asked of `replica` now. If not, it may be when the owner is woken; then it has
+   * to have seen what `after` says, and no more.
    */
   mayAsk(
     replica: Replica,

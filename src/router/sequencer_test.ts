@@ -55,7 +55,7 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
   );
   const sequencer = new Sequencer(replicas, {
     sourcesOf: (table) => table === "join" ? ["t", "u"] : [],
-    moved: () => void moves++,
+    wake: () => void moves++,
     behind: ({ index }) => reports.push(`engine ${index}`),
     ...more,
   });
@@ -99,7 +99,7 @@ function immediate(onPollRequest?: () => void) {
   const replica = new Replica(engine, 0, owner, true);
   const sequencer = new Sequencer([replica], {
     sourcesOf: () => [],
-    moved: () => {},
+    wake: () => {},
     behind: () => {},
     onPollRequest,
   });

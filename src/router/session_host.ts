@@ -68,10 +68,11 @@ export interface SessionHost {
   readonly viewNames: ViewNames;
   /** Which tables have views. */
   readonly tables: Tables;
-  /** Whether it wants to know of what shape a request is. */
-  readonly predicts: boolean;
-  /** Whether a change may be under way while something else is asked. */
-  readonly tracksChanges: boolean;
+  /**
+   * Whether a request may have to wait, and a change be under way while
+   * something else is asked. Otherwise there is nothing to predict, either.
+   */
+  readonly waits: boolean;
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** Reserves a `msg_id` at the engine for `route`. */

@@ -4,13 +4,8 @@
  * @module
  */
 
-import {
-  errorAnswer,
-  errorMessage,
-  hostedTables,
-  systemInfo,
-} from "../protocol/answers.ts";
-import { NO_BYTES, Reframed } from "../protocol/frame.ts";
+import { hostedTables, systemInfo } from "../protocol/answers.ts";
+import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import type { Asker } from "./asker.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
@@ -25,9 +20,9 @@ export function readTable(
 ): void {
   const { router } = asker;
   // The primary is the first to see a change.
-  const replica = asker.hasChanges || router.lastAnswered(table) > 0
-    ? asker.primary
-    : router.leastBusy();
+  const isPrimarys = !router.waits || asker.hasChanges ||
+    router.lastAnswered(table) > 0;
+  const replica = isPrimarys ? asker.primary : router.leastBusy();
   if (!asker.mayAsk(replica, table)) return asker.hold(frame);
   const { kind, bodyStart, bodyEnd } = header;
   const entity = entityBytes(frame, header);
@@ -58,13 +53,14 @@ export function readSystemInfo(
   // No engine hears of this one: the client waits for it, and for all others.
   const msgId = asker.register(header, entity);
   const infos: Uint8Array[] = [];
-  const take: Route["take"] = (answer, { kind, contentStart, bodyEnd }) => {
+  const take: Route["take"] = (answer, header) => {
     if (asker.router.route(msgId) === undefined) return; // it has failed
+    const { kind, contentStart, bodyStart, bodyEnd } = header;
     if (kind !== Kind.SERVER_SYSTEM_INFO) {
-      const content = answer.subarray(contentStart, bodyEnd);
       asker.release(msgId, size);
-      const why = errorMessage(content);
-      return asker.reply(errorAnswer(clientMsgId, entity, why));
+      return asker.reply(
+        reframe(clientMsgId, entity, answer, bodyStart, bodyEnd),
+      );
     }
     infos.push(answer.slice(contentStart, bodyEnd));
     if (infos.length < replicas.length) return;

@@ -53,11 +53,11 @@ export class Views {
       );
     }
     const tableName = entityOf(frame, header);
-    const shape = router.predicts ? `${tableName} ${shapeOf(config)}` : "";
+    const shape = router.waits ? `${tableName} ${shapeOf(config)}` : "";
     const replica = asker.placeView(
       tableName,
       shape,
-      router.predicts && isFlat(config),
+      router.waits && isFlat(config),
     );
     if (!asker.mayAsk(replica, tableName)) return asker.hold(frame);
     const view = router.viewNames.next(viewId, tableName, shape, replica);
