@@ -54,6 +54,13 @@ export interface Engine {
    * @default {false}
    */
   readonly isImmediate?: boolean;
+  /**
+   * Whether others change its tables, too, so that what was read once may not
+   * be so any more.
+   *
+   * @default {false}
+   */
+  readonly isForeign?: boolean;
   /** Whom to tell. Called once, before the first `send`. */
   listen(listener: EngineListener): void;
   /**

@@ -45,6 +45,8 @@ export interface ForeignServer {
 export class SessionEngine implements Engine {
   /** Which line of packages it is, as its features tell. */
   readonly line: Line;
+  /** Whoever else has the server may change its tables. */
+  readonly isForeign = true;
   readonly #server: ForeignServer;
   readonly #session: ForeignSession;
   readonly #receive: Receiver;

@@ -5,7 +5,7 @@
  */
 
 import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
-import type { Reframed } from "../protocol/frame.ts";
+import { readdress, type Reframed } from "../protocol/frame.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Replica } from "./replica.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
@@ -23,6 +23,8 @@ export class Asker {
   readonly #inbox: Inbox;
   /** Changes that aren't answered yet, where they may be under way. */
   #changes = 0;
+  /** Reads that wait for those of others. */
+  #joined = 0;
 
   /** Asks for `session`, whose requests are counted in `inbox`. */
   constructor(
@@ -50,6 +52,14 @@ export class Asker {
   /** Whether changes of this session may be under way. */
   get hasChanges(): boolean {
     return this.#changes > 0;
+  }
+
+  /**
+   * Whether a change has to wait: a read of this session waits for that of
+   * another, and the change might overtake it.
+   */
+  get holdsChanges(): boolean {
+    return this.router.waits && this.#joined > 0;
   }
 
   /** One of its changes was answered. */
@@ -102,6 +112,22 @@ export class Asker {
       subscription: more?.subscription ?? false,
       view: more?.view,
       take: more?.take,
+    });
+  }
+
+  /**
+   * Reserves a `msg_id` for a request that no engine is asked: it gets the
+   * answer to somebody's that is the same.
+   */
+  join(header: RequestHeader, entity: Uint8Array): number {
+    const { msgId } = header;
+    this.#joined++;
+    return this.register(header, entity, {
+      take: (frame, { bodyStart, bodyEnd }) => {
+        this.#joined--;
+        this.reply(readdress(msgId, entity, frame, bodyStart, bodyEnd));
+        if (this.#joined === 0) this.router.wake();
+      },
     });
   }
 

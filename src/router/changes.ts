@@ -33,6 +33,7 @@ export function change(
   header: RequestHeader,
 ): void {
   const { msgId: clientMsgId, kind } = header;
+  if (asker.holdsChanges) return asker.hold(frame);
   if (kind === Kind.TABLE_DELETE) return deleteTable(asker, frame, header);
   const table = entityBytes(frame, header);
   const viewName = takesData(kind) ? fromViewOf(frame, header) : undefined;
@@ -132,20 +133,16 @@ interface Target {
   readonly port: number | undefined;
 }
 
-/** Where nothing waits, nobody asks. */
-const ANYTHING: Target = { table: "", port: undefined };
-
 function targetOf(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
   isFromView: boolean,
 ): Target {
-  if (!asker.router.waits) return ANYTHING;
   const table = entityOf(frame, header);
-  const port = header.kind === Kind.TABLE_UPDATE && !isFromView
-    ? updatePort(contentOf(frame, header))
-    : undefined;
+  const mayShare = asker.router.waits && header.kind === Kind.TABLE_UPDATE &&
+    !isFromView;
+  const port = mayShare ? updatePort(contentOf(frame, header)) : undefined;
   return { table, port };
 }
 

@@ -1,44 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NO_BYTES } from "../protocol/frame.ts";
-import { Kind, type Line } from "../protocol/kinds.ts";
+import { Kind } from "../protocol/kinds.ts";
 import { errorOf, frame, parts } from "../testing/frames.ts";
-import { TimedEngine } from "../testing/timed_engine.ts";
-import { Router, type RouterOptions } from "./router.ts";
+import { timedRouting, type TimedRoutingOptions } from "../testing/routing.ts";
+import type { TimedEngine } from "../testing/timed_engine.ts";
 import type { Session } from "./session.ts";
 
-/** A router over so many timed engines. */
-function timed(
-  count: number,
-  { line, ...options }: Partial<RouterOptions> & { line?: Line } = {},
-) {
-  const engines = Array.from({ length: count }, () => new TimedEngine(line));
-  const router = new Router(engines, {
-    onError: (error) => {
-      throw error;
-    },
-    maxInFlight: Infinity,
-    maxInFlightSize: Infinity,
-    shortRequest: 25,
-    fastLane: true,
-    ...options,
-  });
-  const open = (onFrame?: (bytes: Uint8Array) => void) => {
-    const frames: Uint8Array[] = [];
-    const session = router.openSession({
-      send: (bytes) => {
-        frames.push(bytes);
-        onFrame?.(bytes);
-      },
-    });
-    return { session, frames };
-  };
-  const run = (viewMicros?: number) => {
-    for (let before = -1; before !== total();) {
-      before = total();
-      for (const engine of engines) engine.run(viewMicros);
-    }
-  };
-  const total = () => engines.reduce((sum, it) => sum + it.done.length, 0);
+/** A router over so many timed engines, and what their views are placed by. */
+function timed(count: number, options: TimedRoutingOptions = {}) {
+  const { router, ...rest } = timedRouting(count, options);
   /** Where the next view of `session` goes. */
   let views = 0;
   const place = (session: Session, config: string): number => {
@@ -54,7 +24,7 @@ function timed(
     const after = router.stats().replicas.map((it) => it.views);
     return after.findIndex((it, i) => it > before[i]!);
   };
-  return { engines, router, open, run, place };
+  return { router, ...rest, place };
 }
 
 Deno.test("Router.placeView() keeps long requests off the fast lane", () => {

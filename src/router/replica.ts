@@ -21,6 +21,8 @@ export interface Job extends Waiting {
   readonly key: string;
   /** Microseconds that it is thought to take. */
   readonly predicted: number;
+  /** The number of the change that it is; 0 if it isn't one. */
+  readonly change: number;
 }
 
 /** Whom a replica tells what its engine tells it. */
@@ -98,6 +100,8 @@ export class Replica implements EngineListener {
    * {@linkcode Engine.isImmediate}) nor for others.
    */
   readonly isImmediate: boolean;
+  /** See {@linkcode Engine.isForeign}. */
+  readonly isForeign: boolean;
   /** Views that live on it. */
   views = 0;
   /** When somebody last read a view on it, by the router's stamps, and who. */
@@ -110,6 +114,8 @@ export class Replica implements EngineListener {
   readonly #turns = new Turns<Turn>();
   /** In the engine, in order. */
   readonly #sent: Sent[] = [];
+  /** The last change of each table that it has been given. */
+  readonly #given = new Map<string, number>();
   /** Changes, and batches of them, that it has been given and hasn't executed. */
   #changesBehind = 0;
   #batchesBehind = 0;
@@ -131,6 +137,7 @@ export class Replica implements EngineListener {
   ) {
     this.#engine = engine;
     this.isImmediate = isAlone && engine.isImmediate === true;
+    this.isForeign = engine.isForeign === true;
     this.index = index;
     this.#owner = owner;
     engine.listen(this);
@@ -186,6 +193,19 @@ export class Replica implements EngineListener {
       batches * this.batchMicros > MOST_MICROS;
   }
 
+  /**
+   * The last change of `table` that it has been given; 0 for none. What is
+   * asked of it from here on sees this change, and all before it.
+   */
+  given(table: string): number {
+    return this.#given.get(table) ?? 0;
+  }
+
+  /** `table` is no more. */
+  forget(table: string): void {
+    this.#given.delete(table);
+  }
+
   get #isReading(): boolean {
     return this.#sent.length > 0 && !this.#sent[0]!.isChange;
   }
@@ -202,7 +222,8 @@ export class Replica implements EngineListener {
    * a change and its poll would change what the poll does (ENGINE 2.2, 9.13).
    */
   sendChanges(jobs: readonly Job[]): void {
-    for (const { predicted, poll, frame } of jobs) {
+    for (const { predicted, poll, frame, table, change } of jobs) {
+      if (table !== undefined) this.#given.set(table, change);
       this.#predicted += predicted;
       this.#bytesBehind += frame?.byteLength ?? 0;
       if (poll) this.#batchesBehind++;
@@ -213,8 +234,14 @@ export class Replica implements EngineListener {
   }
 
   /** Executes a request within this call, as an immediate engine can. */
-  sendNow(frame: Reframed, kind: number, poll: boolean): void {
-    this.#engine.send(frame, kind, poll);
+  sendNow(frame: Reframed, kind: number): void {
+    this.#engine.send(frame, kind, false);
+  }
+
+  /** The same for a change. */
+  changeNow({ frame, kind, table, change }: Job, poll: boolean): void {
+    this.#given.set(table!, change);
+    this.#engine.send(frame!, kind, poll);
   }
 
   /** The same for a poll. */

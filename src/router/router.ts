@@ -23,6 +23,7 @@ import {
   type ReplicaOwner,
   type ReplicaStats,
 } from "./replica.ts";
+import { ReadMemory, type Reads } from "./read_memory.ts";
 import { ownRoute, type Route } from "./route.ts";
 import { Sequencer, type SequencerOwner } from "./sequencer.ts";
 import { Session } from "./session.ts";
@@ -51,6 +52,24 @@ export interface RouterOptions {
   readonly shortRequest: number;
   /** Whether the first of three engines or more takes only short requests. */
   readonly fastLane: boolean;
+  /** Whether what several ask alike is computed once. */
+  readonly sharing: boolean;
+  /** Bytes of answers that are remembered. */
+  readonly cacheSize: number;
+}
+
+/** How reads were answered, in numbers. */
+export interface ReadStats {
+  /** Reads of tables and views so far. */
+  readonly asked: number;
+  /** Of these, such that an engine was asked. */
+  readonly computed: number;
+  /** Of these, such that waited for one like them that was under way. */
+  readonly joined: number;
+  /** Of these, such that were answered from memory. */
+  readonly remembered: number;
+  /** Bytes that remembered answers take. */
+  readonly cacheSize: number;
 }
 
 /** What requests of one shape are predicted to take. */
@@ -92,6 +111,8 @@ export interface RouterStats {
   readonly fullBatches: number;
   /** Requests of clients so far. */
   readonly requests: number;
+  /** How reads were answered. */
+  readonly reads: ReadStats;
   /** Requests answered with an error of the router's own so far: malformed, unknown. */
   readonly refused: number;
   /** Requests so far that the engine failed instead of answering. */
@@ -134,6 +155,11 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   readonly replicas: readonly Replica[];
   /** See {@linkcode SessionHost.waits}. */
   readonly waits: boolean;
+  /** See {@linkcode SessionHost.sharing}. */
+  readonly sharing: boolean;
+  readonly #memory: ReadMemory;
+  /** What was read of tables. */
+  readonly #tableReads = new Map<string, Reads>();
   readonly #sequencer: Sequencer;
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
@@ -158,6 +184,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   #views = 0;
   #subscriptions = 0;
   #requests = 0;
+  readonly #reads = { computed: 0, joined: 0, remembered: 0 };
   #refused = 0;
   #failed = 0;
   #dropped = 0;
@@ -175,6 +202,8 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     this.waits = !this.replicas[0]!.isImmediate;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
+    this.sharing = options.sharing;
+    this.#memory = new ReadMemory(options.cacheSize);
     this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
     const { maxInFlight, maxInFlightSize } = options;
@@ -220,6 +249,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       unpolledChanges: this.#sequencer.unpolled,
       fullBatches: this.#sequencer.full,
       requests: this.#requests,
+      reads: this.#readStats(),
       refused: this.#refused,
       failed: this.#failed,
       dropped: this.#dropped,
@@ -233,6 +263,43 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   }
 
   // -- For sessions ----------------------------------------------------------
+
+  /** See {@linkcode SessionHost.memory}. */
+  get memory(): ReadMemory {
+    return this.#memory;
+  }
+
+  /** See {@linkcode SessionHost.readsOf}. */
+  readsOf(table: string): Reads | undefined {
+    if (!this.sharing || this.replicas[0]!.isForeign) return undefined;
+    let reads = this.#tableReads.get(table);
+    if (reads === undefined) {
+      reads = this.#memory.reads(() => this.#tableReads.delete(table));
+      this.#tableReads.set(table, reads);
+    }
+    return reads;
+  }
+
+  /** See {@linkcode SessionHost.version}. */
+  version(replica: Replica, table: string): number {
+    let version = replica.given(table);
+    for (const source of this.tables.sourcesOf(table)) {
+      version = Math.max(version, replica.given(source));
+    }
+    return version;
+  }
+
+  /** See {@linkcode SessionHost.tableGone}. */
+  tableGone(table: string): void {
+    this.tables.removed(table);
+    this.#tableReads.get(table)?.clear();
+    this.replicas[0]!.forget(table);
+  }
+
+  /** See {@linkcode SessionHost.countRead}. */
+  countRead(how: "computed" | "joined" | "remembered"): void {
+    this.#reads[how]++;
+  }
 
   /** See {@linkcode SessionHost.countRequest}. */
   countRequest(): void {
@@ -296,7 +363,6 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       stamp: ++this.#stamp,
       frame,
       kind,
-      poll: false,
       table,
       port,
       ...this.#predict(kind, table),
@@ -313,7 +379,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     shape: string,
   ): void {
     if (replica.isPrimary) this.#sequencer.beforeRead(table);
-    if (replica.isImmediate) return replica.sendNow(frame, kind, false);
+    if (replica.isImmediate) return replica.sendNow(frame, kind);
     const stamp = ++this.#stamp;
     const prediction = this.#predict(kind, shape);
     const isOnView = kindInfo(kind)?.entity === "view";
@@ -324,7 +390,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
         replica.lastReader = owner;
       }
     }
-    const job = { owner, stamp, frame, kind, table, poll: false };
+    const job = { owner, stamp, frame, kind, table, poll: false, change: 0 };
     replica.send({ ...job, ...prediction });
   }
 
@@ -445,6 +511,11 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     }
   }
 
+  /** See {@linkcode SessionHost.deliver}. */
+  deliver(msgId: number, frame: Uint8Array, header: Header): void {
+    this.#dispatch(msgId, this.#routes.get(msgId), frame, header);
+  }
+
   /** See {@linkcode SessionHost.waitForDelete}. */
   waitForDelete(table: string, msgId: number): void {
     this.#waitingDeletes.add(table, msgId);
@@ -557,6 +628,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     this.#routes.clear();
     this.#waitingDeletes.clear();
     this.tables.clear();
+    for (const reads of this.#tableReads.values()) reads.clear();
     this.#holding.clear();
     this.#sessions.clear();
     this.#subscriptions = 0;
@@ -590,6 +662,17 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     if (!this.waits) return { key: "", predicted: 0 };
     const key = keyOf(kind, shape);
     return { key, predicted: this.#predictor.predict(key) };
+  }
+
+  #readStats(): ReadStats {
+    const { computed, joined, remembered } = this.#reads;
+    return {
+      asked: computed + joined + remembered,
+      computed,
+      joined,
+      remembered,
+      cacheSize: this.#memory.size,
+    };
   }
 
   #changeAnswered(route: Route): void {

@@ -331,6 +331,8 @@ Deno.test("Router.close() rejects if the engine can't be closed", async () => {
     maxInFlightSize: 1e9,
     shortRequest: 25,
     fastLane: true,
+    sharing: false,
+    cacheSize: 0,
   });
   await assertRejects(() => router.close(), Error, "busy");
 });
@@ -566,6 +568,7 @@ Deno.test("Router.stats() counts", () => {
     collectedChanges: 0,
     unpolledChanges: 0,
     fullBatches: 0,
+    reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
     requests: 0,
     refused: 0,
     failed: 0,
@@ -593,6 +596,7 @@ Deno.test("Router.stats() counts", () => {
     collectedChanges: 0,
     unpolledChanges: 0,
     fullBatches: 0,
+    reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
     requests: 7,
     refused: 1,
     failed: 1,

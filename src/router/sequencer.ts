@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Kind } from "../protocol/kinds.ts";
 import type { Job, Replica } from "./replica.ts";
 
 /** A change, as the sequencer takes it. */
@@ -84,7 +85,7 @@ export class Sequencer {
   /** What the primary has been given since its last poll. */
   #open: Batch | undefined;
   /** The end of that, which is still to be given to it. */
-  #unsent: Change[] = [];
+  #unsent: Job[] = [];
   /** In order; polled, and waiting for the primary, or for one before them. */
   readonly #closed: Batch[] = [];
   /** The last batch that all replicas have been given. */
@@ -141,16 +142,15 @@ export class Sequencer {
     return this.#waiting.has(owner);
   }
 
-  /** Takes a change; returns its number. */
-  change(change: Change): number {
-    const number = ++this.#number;
+  /** Takes a change and gives it the next number. */
+  change(unnumbered: Omit<Change, "change" | "poll">): void {
+    const change = { ...unnumbered, change: ++this.#number, poll: false };
     if (this.#primary.isImmediate) this.#execute(change);
     else if (this.#mayTake(change)) this.#send();
     else {
       this.#collected.push(change);
       this.#waiting.add(change.owner);
     }
-    return number;
   }
 
   /**
@@ -239,11 +239,11 @@ export class Sequencer {
   }
 
   /** Executes a change where nothing waits, and there is only one replica. */
-  #execute({ frame, kind }: Change): void {
+  #execute(change: Change): void {
     const polls = this.#owner.onPollRequest === undefined;
     // Before it is sent: a client may read as soon as it is answered.
     if (!polls) this.#isUnpolled = true;
-    this.#primary.sendNow(frame!, kind, polls);
+    this.#primary.changeNow(change, polls);
     if (this.#isUnpolled) this.#askProgram();
   }
 
@@ -401,23 +401,30 @@ export class Sequencer {
     this.#primary.sendChanges(unsent);
   }
 
+  #sendMade(replica: Replica, made: readonly Job[]): void {
+    replica.sendChanges(made);
+    for (const { kind, table } of made) {
+      if (kind === Kind.TABLE_DELETE) replica.forget(table!);
+    }
+  }
+
   /** Gives the others what the primary has polled and answered in full. */
   #forward(): void {
     while (this.#closed.length > 0 && this.#closed[0]!.open.size === 0) {
       const { number, changes, failed } = this.#closed.shift()!;
       this.#forwarded = number;
       // Without a msg_id: nobody waits for these answers.
-      const made: Change[] = changes
+      const made: Job[] = changes
         .filter(({ frame }) => !failed.has(frame!.msgId))
         .map((it) => ({ ...it, frame: it.frame!.withMsgId(0), poll: false }));
       made.push({ ...made.pop() ?? POLL, poll: true });
-      for (const replica of this.#others) replica.sendChanges(made);
+      for (const replica of this.#others) this.#sendMade(replica, made);
     }
   }
 }
 
 /** A poll alone. It is nobody's, and waits for nobody. */
-const POLL: Change = {
+const POLL: Job = {
   owner: {},
   stamp: -1,
   frame: undefined,
@@ -425,6 +432,6 @@ const POLL: Change = {
   poll: true,
   key: "",
   predicted: 0,
-  table: "",
-  port: undefined,
+  table: undefined,
+  change: 0,
 };

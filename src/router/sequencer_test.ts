@@ -5,15 +5,19 @@ import { Kind } from "../protocol/kinds.ts";
 import { FakeEngine } from "../testing/fake_engine.ts";
 import { TimedEngine } from "../testing/timed_engine.ts";
 import { Replica } from "./replica.ts";
-import { type Change, Sequencer, type SequencerOwner } from "./sequencer.ts";
+import { Sequencer, type SequencerOwner } from "./sequencer.ts";
 
 const writer = {};
 const another = {};
 
-const change = (msgId: number, more: Partial<Change> = {}): Change => ({
+type Unnumbered = Parameters<Sequencer["change"]>[0];
+
+const change = (
+  msgId: number,
+  more: Partial<Unnumbered> = {},
+): Unnumbered => ({
   frame: simpleRequest(msgId, NO_BYTES, Kind.TABLE_UPDATE),
   kind: Kind.TABLE_UPDATE,
-  poll: false,
   owner: writer,
   stamp: msgId,
   key: "",
@@ -24,7 +28,10 @@ const change = (msgId: number, more: Partial<Change> = {}): Change => ({
 });
 
 /** A change that needs a poll of its own. */
-const replace = (msgId: number, more: Partial<Change> = {}): Change =>
+const replace = (
+  msgId: number,
+  more: Partial<Unnumbered> = {},
+): Unnumbered =>
   change(msgId, {
     frame: simpleRequest(msgId, NO_BYTES, Kind.TABLE_REPLACE),
     kind: Kind.TABLE_REPLACE,
@@ -106,18 +113,19 @@ function immediate(onPollRequest?: () => void) {
   const read = (msgId: number) => {
     sequencer.beforeRead("t");
     const frame = simpleRequest(msgId, NO_BYTES, Kind.TABLE_SIZE);
-    replica.sendNow(frame, Kind.TABLE_SIZE, false);
+    replica.sendNow(frame, Kind.TABLE_SIZE);
   };
-  return { sequencer, engine, read };
+  return { sequencer, engine, replica, read };
 }
 
 Deno.test("Sequencer.change() numbers changes and polls after each", () => {
   // Invariants 1 and 2
-  const { sequencer, engine, read } = immediate();
-  assertEquals(sequencer.change(change(1)), 1);
+  const { sequencer, engine, replica, read } = immediate();
+  sequencer.change(change(1));
+  assertEquals([sequencer.changes, replica.given("t")], [1, 1]);
   read(2);
-  assertEquals(sequencer.change(change(3)), 2);
-  assertEquals(sequencer.changes, 2);
+  sequencer.change(change(3));
+  assertEquals([sequencer.changes, replica.given("t")], [2, 2]);
   assertEquals(engine.steps, ["table_update+", "table_size", "table_update+"]);
   assertEquals(engine.requests.map((it) => it.msgId), [1, 2, 3]);
 });
@@ -283,6 +291,8 @@ Deno.test("Sequencer doesn't wait for a replica that is at a read", () => {
   const [primary, other] = engines as [TimedEngine, TimedEngine];
   replicas[1]!.send({
     ...change(0),
+    poll: false,
+    change: 0,
     kind: Kind.TABLE_SIZE,
     owner: another,
     frame: simpleRequest(7, NO_BYTES, Kind.TABLE_SIZE),
@@ -324,6 +334,8 @@ Deno.test("Sequencer doesn't leave changes unpolled before reads that wait", () 
   for (let i = 0; i < 3; i++) {
     replicas[0]!.send({
       ...change(0),
+      poll: false,
+      change: 0,
       kind: Kind.TABLE_SIZE,
       owner: another,
       predicted: SLOW,

@@ -164,7 +164,7 @@ export class Session implements RouteOwner, Holding {
     header: Header,
   ): void {
     const table = decoder.decode(route.entity);
-    if (header.kind !== SERVER_ERROR) this.#router.tables.removed(table);
+    if (header.kind !== SERVER_ERROR) this.#router.tableGone(table);
     this.answer(route, frame, header);
     this.#router.deleteAnswered(table, msgId, frame);
   }

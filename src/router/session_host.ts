@@ -6,6 +6,8 @@
 
 import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
+import type { Header } from "../protocol/header.ts";
+import type { ReadMemory, Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
 import type { Tables } from "./tables.ts";
@@ -73,6 +75,10 @@ export interface SessionHost {
    * something else is asked. Otherwise there is nothing to predict, either.
    */
   readonly waits: boolean;
+  /** Whether what several ask alike is computed once. */
+  readonly sharing: boolean;
+  /** Answers that can be given again. */
+  readonly memory: ReadMemory;
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** Reserves a `msg_id` at the engine for `route`. */
@@ -128,6 +134,23 @@ export interface SessionHost {
   hasCollected(owner: object): boolean;
   /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
   hold(session: Holding): void;
+  /**
+   * What has been read of `table`; `undefined` where that can't be known to be
+   * so still.
+   */
+  readsOf(table: string): Reads | undefined;
+  /**
+   * The state of `table` that whoever asks `replica` sees, or a later one: the
+   * number of the last change of it, and of what it is computed from, that the
+   * replica has been given.
+   */
+  version(replica: Replica, table: string): number;
+  /** `table` was deleted. */
+  tableGone(table: string): void;
+  /** Hands `frame` to the request `msgId`, which waited for one like it. */
+  deliver(msgId: number, frame: Uint8Array, header: Header): void;
+  /** A read was answered, or is going to be. */
+  countRead(how: "computed" | "joined" | "remembered"): void;
   /** Has sessions retry that hold requests. */
   wake(): void;
   /** The lazy deletes `waiting` of `table`, which has no more views, happen. */

@@ -8,6 +8,8 @@ import { hostedTables, systemInfo } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import type { Asker } from "./asker.ts";
+import { hasKey } from "./read_memory.ts";
+import { read } from "./reads.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
 import type { Route } from "./route.ts";
 
@@ -25,6 +27,10 @@ export function readTable(
   const replica = isPrimarys ? asker.primary : router.leastBusy();
   if (!asker.mayAsk(replica, table)) return asker.hold(frame);
   const { kind, bodyStart, bodyEnd } = header;
+  if (table !== undefined) {
+    const reads = hasKey(header) ? router.readsOf(table) : undefined;
+    return read(asker, frame, header, { replica, table, shape: "" }, reads);
+  }
   const entity = entityBytes(frame, header);
   const msgId = asker.register(
     header,

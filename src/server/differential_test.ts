@@ -80,7 +80,7 @@ async function round(
   const errors: string[] = [];
   const { sharesViews = false } = contender;
   await using executor = contender.executor?.();
-  await using left = start({ engine }, errors);
+  await using left = start({ engine, sharing: false }, errors);
   await using right = start({ engine, ...executor && { executor } }, errors);
   const report = await differential(left, right, {
     line,

@@ -63,6 +63,22 @@ export interface ServerOptions {
    */
   readonly fastLane?: boolean;
   /**
+   * Whether what several clients ask alike is computed once: reads with the
+   * same parameters and nothing changed in between. Nobody can tell, but by
+   * the time it takes.
+   *
+   * @default {true}
+   */
+  readonly sharing?: boolean;
+  /**
+   * Bytes of answers that are remembered until what they were read from
+   * changes; the least recently used go first. `0` remembers none; `Infinity`
+   * sets no limit.
+   *
+   * @default {67108864}
+   */
+  readonly cacheSize?: number;
+  /**
    * Takes over polling, which passes changes on to the subscribers of views.
    * By default the server polls after each change. With this callback it
    * doesn't: it calls it once when there is something to poll for, and the
@@ -102,6 +118,7 @@ const NOTHING: RouterStats = {
   unpolledChanges: 0,
   fullBatches: 0,
   requests: 0,
+  reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
   refused: 0,
   failed: 0,
   dropped: 0,
@@ -146,7 +163,7 @@ export class Server implements AsyncDisposable {
    */
   constructor(options: ServerOptions = {}) {
     const { engine = DEFAULT_ENGINE, executor, onPollRequest } = options;
-    const { shortRequest = 25, fastLane = true } = options;
+    const { shortRequest = 25, fastLane = true, sharing = true } = options;
     if (typeof engine !== "string") {
       throw new TypeError(
         `Cannot create server: "engine" must be a module specifier, received ` +
@@ -160,7 +177,8 @@ export class Server implements AsyncDisposable {
       );
     }
     const { maxInFlight = 10_000, maxInFlightSize = 1 << 28 } = options;
-    const numbers = { maxInFlight, maxInFlightSize, shortRequest };
+    const { cacheSize = 1 << 26 } = options;
+    const numbers = { maxInFlight, maxInFlightSize, shortRequest, cacheSize };
     for (const [name, value] of Object.entries(numbers)) {
       if (!(value >= 0)) {
         throw new RangeError(
@@ -175,6 +193,7 @@ export class Server implements AsyncDisposable {
         onError: this.#onError,
         ...numbers,
         fastLane,
+        sharing,
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       })
     );

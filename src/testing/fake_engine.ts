@@ -25,6 +25,8 @@ export type Script = (request: Parts) => readonly Uint8Array[];
 export interface FakeEngineOptions {
   /** Which line it pretends to be; by default `"3"`. */
   readonly line?: Line;
+  /** See {@linkcode Engine.isForeign}; by default `false`. */
+  readonly isForeign?: boolean;
   /** Answers requests within `send`. Without it the test answers by hand. */
   readonly script?: Script;
   /** What the script says to a poll. */
@@ -50,11 +52,13 @@ export class FakeEngine implements Engine {
   readonly #waiting: Array<() => void> = [];
   /** It is sent everything at once, and says when it has executed it. */
   readonly isImmediate = true;
+  readonly isForeign: boolean;
   #listener: EngineListener | undefined;
   #telling = false;
 
   constructor(options: FakeEngineOptions = {}) {
     this.line = options.line ?? "3";
+    this.isForeign = options.isForeign ?? false;
     this.#options = options;
   }
 

@@ -7,7 +7,7 @@
 
 import type { ErrorStage } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
-import { Router } from "../router/router.ts";
+import { Router, type RouterOptions } from "../router/router.ts";
 import type { Session } from "../router/session.ts";
 import type { FrameRole, SessionEnd } from "../router/session_host.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type FakeEngineOptions,
   TinyEngine,
 } from "./fake_engine.ts";
+import { TimedEngine } from "./timed_engine.ts";
 import { type Fill, frame, type Parts, parts } from "./frames.ts";
 
 /** A router and what it is between. */
@@ -39,6 +40,10 @@ export interface OpenOptions {
 /** How a router is set up. */
 export interface RoutingOptions extends FakeEngineOptions {
   readonly onPollRequest?: () => void;
+  /** See {@linkcode RouterOptions.sharing}; by default `false`. */
+  readonly sharing?: boolean;
+  /** See {@linkcode RouterOptions.cacheSize}; by default a megabyte. */
+  readonly cacheSize?: number;
 }
 
 /** A client that keeps what it gets. */
@@ -90,7 +95,12 @@ export class TestClient {
 
 /** A router over an engine that the test answers for. */
 export function routing(options: RoutingOptions = {}): Routing {
-  const { onPollRequest, ...engineOptions } = options;
+  const {
+    onPollRequest,
+    sharing = false,
+    cacheSize = 1 << 20,
+    ...engineOptions
+  } = options;
   const engine = new FakeEngine(engineOptions);
   const errors: string[] = [];
   const router = new Router([engine], {
@@ -101,6 +111,8 @@ export function routing(options: RoutingOptions = {}): Routing {
     maxInFlightSize: 1e9,
     shortRequest: 25,
     fastLane: true,
+    sharing,
+    cacheSize,
   });
   return {
     engine,
@@ -116,4 +128,48 @@ export function tinyRouting(
 ): Routing {
   const { script, onPoll } = new TinyEngine();
   return routing({ ...options, script, onPoll });
+}
+
+/** How a router over timed engines is set up. */
+export interface TimedRoutingOptions extends Partial<RouterOptions> {
+  readonly line?: Line;
+}
+
+/** A router over so many engines that take their time. */
+export function timedRouting(
+  count: number,
+  { line, ...options }: TimedRoutingOptions = {},
+) {
+  const engines = Array.from({ length: count }, () => new TimedEngine(line));
+  const router = new Router(engines, {
+    onError: (error) => {
+      throw error;
+    },
+    maxInFlight: Infinity,
+    maxInFlightSize: Infinity,
+    shortRequest: 25,
+    fastLane: true,
+    sharing: false,
+    cacheSize: 1 << 20,
+    ...options,
+  });
+  const open = (onFrame?: (bytes: Uint8Array) => void) => {
+    const frames: Uint8Array[] = [];
+    const session = router.openSession({
+      send: (bytes) => {
+        frames.push(bytes);
+        onFrame?.(bytes);
+      },
+    });
+    return { session, frames };
+  };
+  const total = () => engines.reduce((sum, it) => sum + it.done.length, 0);
+  /** Has them all execute what there is, and what comes of it. */
+  const run = (viewMicros?: number) => {
+    for (let before = -1; before !== total();) {
+      before = total();
+      for (const engine of engines) engine.run(viewMicros);
+    }
+  };
+  return { engines, router, open, run };
 }
