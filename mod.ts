@@ -48,7 +48,11 @@ export type {
   NewSessionOptions,
   ServerSession,
 } from "./src/server/server_session.ts";
-export type { Prediction, RouterStats } from "./src/router/router.ts";
+export type {
+  Prediction,
+  ReadStats,
+  RouterStats,
+} from "./src/router/router.ts";
 export type {
   FrameRole,
   SendFrame,
