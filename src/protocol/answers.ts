@@ -5,6 +5,7 @@
  */
 
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { forEachField } from "./fields.ts";
 import { NO_BYTES, Reframed } from "./frame.ts";
 import { Kind, SERVER_ERROR } from "./kinds.ts";
 
@@ -53,6 +54,16 @@ export function madeView(
 ): Uint8Array {
   const body = new BinaryWriter().tag(Kind.TABLE_MAKE_VIEW, 2).fork();
   return frame(msgId, table, body.tag(1, 2).string(viewId).join());
+}
+
+/** A push of `view_on_update` with its `content`, but for the rows that changed. */
+export function notification(content: Uint8Array): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.VIEW_ON_UPDATE, 2).fork();
+  forEachField(content, (field, reader, wireType) => {
+    const bytes = reader.skip(wireType, field);
+    if (field !== 1) body.tag(field, wireType).raw(bytes);
+  });
+  return frame(0, NO_BYTES, body.join());
 }
 
 /** The answer to `view_get_min_max`, `min` and `max` as they stand in the field. */

@@ -8,6 +8,7 @@
  */
 
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { forEachField } from "./fields.ts";
 import { NO_BYTES, Reframed } from "./frame.ts";
 import type { Header } from "./header.ts";
 import { Kind } from "./kinds.ts";
@@ -30,38 +31,6 @@ export function readMakeView(content: Uint8Array): MakeView {
     else reader.skip(wireType);
   });
   return { viewId, config };
-}
-
-/**
- * What makes a `ViewConfig` cheap or dear, as text: everything in it but the
- * values that a filter compares with.
- */
-export function shapeOf(config: Uint8Array): string {
-  const parts: string[] = [];
-  forEachField(config, (field, reader, wireType) => {
-    if (field !== 4 || wireType !== 2) {
-      parts.push(`${field}:${latin1(reader.skip(wireType, field))}`);
-      return;
-    }
-    forEachField(reader.bytes(), (inner, filter, innerType) => {
-      const bytes = filter.skip(innerType, inner);
-      if (inner !== 3) parts.push(`4.${inner}:${latin1(bytes)}`);
-    });
-  });
-  return parts.join(" ");
-}
-
-/**
- * Whether a `ViewConfig` only picks columns and rows: it doesn't group, split,
- * sort or compute.
- */
-export function isFlat(config: Uint8Array): boolean {
-  let flat = true;
-  forEachField(config, (field, reader, wireType) => {
-    if (field === 1 || field === 2 || field === 5 || field === 6) flat = false;
-    reader.skip(wireType);
-  });
-  return flat;
 }
 
 /** `table_make_view` under another name for the view. */
@@ -102,6 +71,16 @@ export function subscribes(content: Uint8Array): boolean {
 /** Whether `table_delete` is to fail, rather than wait, while views live. */
 export function isImmediate(content: Uint8Array): boolean {
   return readFlag(content);
+}
+
+/** Whether `view_on_update` asks for the rows that changed. */
+export function wantsRows(content: Uint8Array): boolean {
+  let has = false;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === 1 && wireType === 0) has = true;
+    reader.skip(wireType);
+  });
+  return has;
 }
 
 /** The `msg_id` of the subscription that a `remove_*` request names. */
@@ -189,23 +168,4 @@ function readUint(content: Uint8Array, wanted: number): number {
     else reader.skip(wireType);
   });
   return value;
-}
-
-/** Calls `visit` with every field; it must read or skip the field. */
-function forEachField(
-  content: Uint8Array,
-  visit: (field: number, reader: BinaryReader, wireType: number) => void,
-): void {
-  const reader = new BinaryReader(content);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    visit(field, reader, wireType);
-  }
-}
-
-/** Bytes as text, only to be compared. */
-function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }

@@ -6,12 +6,13 @@
 
 import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { readdress, type Reframed } from "../protocol/frame.ts";
+import { Kind } from "../protocol/kinds.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Replica } from "./replica.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
 import { ownRoute, type Route, type RouteOwner } from "./route.ts";
-import type { Holding, SessionHost } from "./session_host.ts";
-import type { View } from "./view.ts";
+import type { Holding, SessionHost, Step } from "./session_host.ts";
+import type { EngineView } from "./view.ts";
 
 /** What those who handle a session's requests have of it. */
 export class Asker {
@@ -37,6 +38,11 @@ export class Asker {
     this.translates = translates;
     this.#session = session;
     this.#inbox = inbox;
+  }
+
+  /** Whom it asks for. */
+  get session(): RouteOwner & Holding {
+    return this.#session;
   }
 
   /** Whether there are several engines. */
@@ -111,8 +117,20 @@ export class Asker {
       entity,
       subscription: more?.subscription ?? false,
       view: more?.view,
+      on: more?.on,
       take: more?.take,
     });
+  }
+
+  /** The same for a request on `view`, which stays until it is answered. */
+  registerOn(
+    view: EngineView,
+    header: RequestHeader,
+    entity: Uint8Array,
+    more?: Partial<Route>,
+  ): number {
+    view.asked(this.#session);
+    return this.register(header, entity, { ...more, on: view });
   }
 
   /**
@@ -154,7 +172,7 @@ export class Asker {
   }
 
   /** Hands a request to the engine on which `view` is. */
-  requestOf(view: View, frame: Reframed, kind: number): void {
+  requestOf(view: EngineView, frame: Reframed, kind: number): void {
     const { replica, table, shape } = view;
     this.router.request(frame, kind, replica, this.#session, table, shape);
   }
@@ -165,10 +183,36 @@ export class Asker {
     this.router.change(frame, kind, this.#session, table, port);
   }
 
+  /** Hands requests to the engine on which `view` is, with nothing between them. */
+  together(view: EngineView, steps: readonly Step[]): void {
+    this.router.together(steps, view, this.#session);
+  }
+
+  /** Calls `reached` when the engine has done all that it was asked of `view`. */
+  mark(view: EngineView, reached: () => void): void {
+    this.together(view, [this.marker(view, reached)]);
+  }
+
+  /**
+   * A request that ends the subscription `ended` of `view`, and calls `reached`
+   * when it is answered. By default it does nothing but that: there is no such
+   * subscription, and engines say nothing against it.
+   */
+  marker(
+    view: EngineView,
+    reached: () => void,
+    kind: number = Kind.VIEW_REMOVE_ON_UPDATE,
+    ended?: number,
+  ): Step {
+    view.asked(this.#session);
+    const msgId = this.router.register(ownRoute(kind, reached, { on: view }));
+    const frame = simpleRequest(msgId, view.entity, kind, ended ?? msgId);
+    return { frame, kind };
+  }
+
   /** Asks an engine something on the router's own account. */
   ask(
     replica: Replica,
-    table: string | undefined,
     entity: Uint8Array,
     kind: number,
     value?: number,
@@ -179,7 +223,7 @@ export class Asker {
       simpleRequest(msgId, entity, kind, value),
       kind,
       replica,
-      table,
+      undefined,
       "",
     );
   }

@@ -35,6 +35,14 @@ export function change(
   const { msgId: clientMsgId, kind } = header;
   if (asker.holdsChanges) return asker.hold(frame);
   if (kind === Kind.TABLE_DELETE) return deleteTable(asker, frame, header);
+  if (kind === Kind.MAKE_TABLE || kind === Kind.MAKE_JOIN_TABLE) {
+    // One of that name may be about to go, and would take this one along.
+    const { router } = asker;
+    const retry = () => router.wake();
+    if (router.tables.whenGone(entityOf(frame, header), retry)) {
+      return asker.hold(frame);
+    }
+  }
   const table = entityBytes(frame, header);
   const viewName = takesData(kind) ? fromViewOf(frame, header) : undefined;
   let source: View | undefined;
@@ -80,7 +88,7 @@ function changed(
 ): Reframed {
   const table = entityBytes(frame, header);
   if (source !== undefined) {
-    return withFromView(msgId, table, frame, header, source.id);
+    return withFromView(msgId, table, frame, header, source.engineView.id);
   }
   if (
     header.kind === Kind.MAKE_TABLE && asker.translates &&
@@ -114,10 +122,16 @@ function deleteTable(
       return asker.reply(errorAnswer(header.msgId, entity, message));
     }
     if (isSeveral) {
-      tables.wait(table, asker.register(header, entity.slice()));
+      tables.deleteLazily(table, asker.register(header, entity.slice()));
       if (router.line === "5") router.notifyHostedTables();
       return;
     }
+  }
+  if (tables.hasViews(table)) {
+    if (isLazy && !tables.isSource(table)) tables.deleteLazily(table);
+  } else if (router.waits && tables.isOpen(table)) {
+    // Views that clients don't have any more still have to go.
+    return asker.hold(frame);
   }
   const msgId = asker.register(header, entity);
   if (isLazy && !isSeveral) router.waitForDelete(table, msgId);

@@ -14,20 +14,19 @@ import {
 } from "../protocol/translate.ts";
 import type { Asker } from "./asker.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
-import type { View } from "./view.ts";
+import type { EngineView } from "./view.ts";
 
 /** Asks `view` for a client of the other line, which reads the answer otherwise. */
 export function readMinMax(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
-  view: View,
+  view: EngineView,
 ): void {
   const { msgId: clientMsgId, bodyStart, bodyEnd } = header;
   const entity = entityBytes(frame, header);
   const column = minMaxColumn(contentOf(frame, header));
-  const msgId = asker.register(header, entity, {
-    view,
+  const msgId = asker.registerOn(view, header, entity, {
     take: (answer, { kind, contentStart, bodyStart, bodyEnd }) => {
       if (kind !== Kind.VIEW_GET_MIN_MAX) {
         return asker.reply(
@@ -52,13 +51,11 @@ export function readMinMax(
 }
 
 /** Has `view` know its columns' types. */
-function askTypes(asker: Asker, view: View): void {
-  asker.ask(
-    view.replica,
-    view.table,
-    view.entity,
+function askTypes(asker: Asker, view: EngineView): void {
+  asker.router.askView(
+    view,
     Kind.VIEW_SCHEMA,
-    undefined,
+    asker.session,
     (answer, { kind, contentStart, bodyEnd }) => {
       if (kind !== Kind.VIEW_SCHEMA) return;
       view.types = readViewSchema(answer.slice(contentStart, bodyEnd));

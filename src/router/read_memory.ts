@@ -4,6 +4,7 @@
  * @module
  */
 
+import { latin1 } from "../protocol/fields.ts";
 import { readdress } from "../protocol/frame.ts";
 import type { Header } from "../protocol/header.ts";
 
@@ -30,11 +31,7 @@ export function readKey(
   { kind, contentStart, bodyEnd }: Readonly<Header>,
 ): ReadKey {
   if (contentStart === bodyEnd) return kind;
-  let key = `${kind}:`;
-  for (let at = contentStart; at < bodyEnd; at++) {
-    key += String.fromCharCode(frame[at]!);
-  }
-  return key;
+  return `${kind}:${latin1(frame.subarray(contentStart, bodyEnd))}`;
 }
 
 /** An answer that is known, or on its way. */

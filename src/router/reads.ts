@@ -11,7 +11,7 @@ import { type Answer, readKey, type Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
 import type { Route } from "./route.ts";
-import type { View } from "./view.ts";
+import type { EngineView } from "./view.ts";
 
 /** What is read. */
 export interface Readable {
@@ -23,8 +23,6 @@ export interface Readable {
   readonly entity?: Uint8Array | undefined;
   /** What it is alike in time: see {@linkcode Predictor}. */
   readonly shape: string;
-  /** If it is a view. */
-  readonly view?: View | undefined;
 }
 
 /**
@@ -34,7 +32,7 @@ export interface Readable {
  *
  * No answer is older than what the session was told of (Invariant 2): the
  * engine that would be asked has been given no change since. `reads` is
- * `undefined` for what isn't remembered.
+ * `undefined` for what isn't remembered, `view` for what isn't read of one.
  */
 export function read(
   asker: Asker,
@@ -42,9 +40,10 @@ export function read(
   header: RequestHeader,
   of: Readable,
   reads: Reads | undefined,
+  view?: EngineView,
 ): void {
   const { router } = asker;
-  const { replica, table, shape, view } = of;
+  const { replica, table, shape } = of;
   const { msgId: clientMsgId, kind, bodyStart, bodyEnd } = header;
   const entity = entityBytes(frame, header);
   let answer: Answer | undefined;
@@ -65,7 +64,9 @@ export function read(
   }
   router.countRead("computed");
   const take = answer && onAnswered(asker, answer, clientMsgId, entity);
-  const msgId = asker.register(header, entity, { view, take });
+  const msgId = view === undefined
+    ? asker.register(header, entity, { take })
+    : asker.registerOn(view, header, entity, { take });
   asker.request(
     new Reframed(msgId, of.entity ?? entity, frame, bodyStart, bodyEnd),
     kind,

@@ -210,10 +210,10 @@ export class Replica implements EngineListener {
     return this.#sent.length > 0 && !this.#sent[0]!.isChange;
   }
 
-  /** Executes a job in its turn. */
-  send(job: Job): void {
-    this.#predicted += job.predicted;
-    this.#turns.add({ jobs: [job], isChange: false }, job);
+  /** Executes jobs of one owner in its turn, with nothing between them. */
+  send(...jobs: readonly Job[]): void {
+    for (const job of jobs) this.#predicted += job.predicted;
+    this.#turns.add({ jobs, isChange: false }, jobs[0]!);
     this.#pump();
   }
 

@@ -6,7 +6,7 @@
 
 import type { Header } from "../protocol/header.ts";
 import { NO_BYTES } from "../protocol/frame.ts";
-import type { View } from "./view.ts";
+import type { EngineView, View } from "./view.ts";
 
 /** Whoever gets the frames of a route. */
 export interface RouteOwner {
@@ -48,8 +48,10 @@ export interface Route {
   readonly size: number;
   /** Whether frames come until it ends, rather than one. */
   readonly subscription: boolean;
-  /** The view it is about. */
+  /** The view that a subscription is on. */
   readonly view: View | undefined;
+  /** The engine's view that a request is about, which stays until it is answered. */
+  readonly on: EngineView | undefined;
   /**
    * Takes the answer instead of the session's own way of sending it on. The
    * frame is lent, as the engine lent it.
@@ -58,7 +60,11 @@ export interface Route {
 }
 
 /** The route of what the router asks on its own account. */
-export function ownRoute(kind: number, take: Route["take"]): Route {
+export function ownRoute(
+  kind: number,
+  take: Route["take"],
+  more: Partial<Route> = {},
+): Route {
   return {
     session: undefined,
     msgId: 0,
@@ -67,6 +73,8 @@ export function ownRoute(kind: number, take: Route["take"]): Route {
     size: 0,
     subscription: false,
     view: undefined,
+    on: undefined,
     take,
+    ...more,
   };
 }

@@ -33,9 +33,11 @@ import type {
   SessionHost,
   SessionLimits,
   SessionOptions,
+  Step,
 } from "./session_host.ts";
 import { Tables } from "./tables.ts";
-import { ViewNames } from "./view.ts";
+import { type EngineView, ViewNames } from "./view.ts";
+import { ViewIndex, type ViewIndexHost } from "./view_index.ts";
 import { WaitingDeletes } from "./waiting_deletes.ts";
 
 /** How a router is set up. */
@@ -80,6 +82,14 @@ export interface Prediction {
   readonly micros: number;
 }
 
+/** What was pushed, in numbers. */
+export interface PushStats {
+  /** Pushes of engines so far. */
+  readonly computed: number;
+  /** Pushes to clients so far that came of them. */
+  readonly sent: number;
+}
+
 /** What a router holds and has done, in numbers. */
 export interface RouterStats {
   /** Engines that hold the tables; the first is the primary. */
@@ -88,8 +98,10 @@ export interface RouterStats {
   readonly predictions: readonly Prediction[];
   /** Sessions that are open. */
   readonly sessions: number;
-  /** Views that live. */
+  /** Views that clients have. */
   readonly views: number;
+  /** Views that the engines have: less, where several clients have the same. */
+  readonly engineViews: number;
   /** Subscriptions that live. */
   readonly subscriptions: number;
   /** Requests that aren't answered yet, those of closed sessions included. */
@@ -113,6 +125,8 @@ export interface RouterStats {
   readonly requests: number;
   /** How reads were answered. */
   readonly reads: ReadStats;
+  /** What engines pushed to subscriptions on views. */
+  readonly pushes: PushStats;
   /** Requests answered with an error of the router's own so far: malformed, unknown. */
   readonly refused: number;
   /** Requests so far that the engine failed instead of answering. */
@@ -144,13 +158,16 @@ const INTERFERENCE = 1e9;
  *
  * It is pure: frames in, frames out; no sockets, no workers, no clock.
  */
-export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
+export class Router
+  implements ReplicaOwner, SequencerOwner, SessionHost, ViewIndexHost {
   /** The line of the engines. */
   readonly line: Line;
   /** Names for views. */
   readonly viewNames = new ViewNames();
   /** Which tables have views. */
   readonly tables = new Tables();
+  /** The views that engines have. */
+  readonly views: ViewIndex = new ViewIndex(this);
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** See {@linkcode SessionHost.waits}. */
@@ -185,6 +202,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   #subscriptions = 0;
   #requests = 0;
   readonly #reads = { computed: 0, joined: 0, remembered: 0 };
+  readonly #pushes = { computed: 0, sent: 0 };
   #refused = 0;
   #failed = 0;
   #dropped = 0;
@@ -240,8 +258,9 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       predictions: this.#predictor.entries(20),
       sessions: this.#sessions.size,
       views: this.#views,
+      engineViews: this.views.size,
       subscriptions: this.#subscriptions,
-      pending: this.#routes.size - this.#subscriptions,
+      pending: this.#pending(),
       waitingDeletes: this.#waitingDeletes.size + this.tables.waiting,
       changes: this.#sequencer.changes,
       joinedChanges: this.#sequencer.joined,
@@ -250,6 +269,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       fullBatches: this.#sequencer.full,
       requests: this.#requests,
       reads: this.#readStats(),
+      pushes: { ...this.#pushes },
       refused: this.#refused,
       failed: this.#failed,
       dropped: this.#dropped,
@@ -278,6 +298,12 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       this.#tableReads.set(table, reads);
     }
     return reads;
+  }
+
+  /** See {@linkcode ViewIndexHost.newReads}. */
+  newReads(): Reads | undefined {
+    const remembers = this.sharing && !this.replicas[0]!.isForeign;
+    return remembers ? this.#memory.reads() : undefined;
   }
 
   /** See {@linkcode SessionHost.version}. */
@@ -317,9 +343,14 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   }
 
   /** See {@linkcode SessionHost.countViews}. */
-  countViews(replica: Replica, difference: 1 | -1): void {
+  countViews(difference: 1 | -1): void {
     this.#views += difference;
-    replica.views += difference;
+  }
+
+  /** See {@linkcode SessionHost.countPushes}. */
+  countPushes(clients: number): void {
+    this.#pushes.computed++;
+    this.#pushes.sent += clients;
   }
 
   /** See {@linkcode SessionHost.forget}. */
@@ -333,7 +364,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       this.#lastId = this.#lastId === LAST_ID ? FIRST_ID : this.#lastId + 1;
     } while (this.#routes.has(this.#lastId));
     this.#routes.set(this.#lastId, route);
-    if (route.subscription) this.#subscriptions++;
+    if (isClients(route)) this.#subscriptions++;
     return this.#lastId;
   }
 
@@ -347,7 +378,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     const route = this.#routes.get(msgId);
     if (route === undefined) return;
     this.#routes.delete(msgId);
-    if (route.subscription) this.#subscriptions--;
+    if (isClients(route)) this.#subscriptions--;
   }
 
   /** See {@linkcode SessionHost.change}. */
@@ -380,6 +411,44 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
   ): void {
     if (replica.isPrimary) this.#sequencer.beforeRead(table);
     if (replica.isImmediate) return replica.sendNow(frame, kind);
+    replica.send(this.#job({ frame, kind }, replica, owner, table, shape));
+  }
+
+  /** See {@linkcode SessionHost.together}. */
+  together(
+    steps: readonly Step[],
+    { replica, table, shape }: EngineView,
+    owner: object,
+  ): void {
+    if (replica.isPrimary) this.#sequencer.beforeRead(table);
+    if (replica.isImmediate) {
+      for (const { frame, kind } of steps) replica.sendNow(frame, kind);
+      return;
+    }
+    replica.send(
+      ...steps.map((it) => this.#job(it, replica, owner, table, shape)),
+    );
+  }
+
+  /** See {@linkcode SessionHost.askView}. */
+  askView(
+    view: EngineView,
+    kind: number,
+    owner: object,
+    take: Route["take"],
+  ): void {
+    const msgId = this.register(ownRoute(kind, take));
+    const frame = simpleRequest(msgId, view.entity, kind);
+    this.together([{ frame, kind }], view, owner);
+  }
+
+  #job(
+    { frame, kind }: Step,
+    replica: Replica,
+    owner: object,
+    table: string | undefined,
+    shape: string,
+  ): Job {
     const stamp = ++this.#stamp;
     const prediction = this.#predict(kind, shape);
     const isOnView = kindInfo(kind)?.entity === "view";
@@ -391,7 +460,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       }
     }
     const job = { owner, stamp, frame, kind, table, poll: false, change: 0 };
-    replica.send({ ...job, ...prediction });
+    return { ...job, ...prediction };
   }
 
   /**
@@ -628,6 +697,7 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     this.#routes.clear();
     this.#waitingDeletes.clear();
     this.tables.clear();
+    this.views.clear();
     for (const reads of this.#tableReads.values()) reads.clear();
     this.#holding.clear();
     this.#sessions.clear();
@@ -675,6 +745,14 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
     };
   }
 
+  #pending(): number {
+    let pending = 0;
+    for (const { subscription } of this.#routes.values()) {
+      if (!subscription) pending++;
+    }
+    return pending;
+  }
+
   #changeAnswered(route: Route): void {
     route.session?.changeAnswered();
     this.wake();
@@ -695,14 +773,26 @@ export class Router implements ReplicaOwner, SequencerOwner, SessionHost {
       this.#routes.delete(msgId);
       route.session?.done(route.size);
     }
-    if (route.take !== undefined) route.take(frame, header);
-    else if (route.session === undefined) return;
-    else if (route.kind === Kind.TABLE_DELETE) {
-      route.session.deleted(msgId, route, frame, header);
-    } else if (route.subscription) {
-      route.session.push(msgId, route, frame, header);
-    } else route.session.answer(route, frame, header);
+    const { session, on } = route;
+    try {
+      if (route.take !== undefined) route.take(frame, header);
+      else if (session === undefined) return;
+      else if (route.kind === Kind.TABLE_DELETE) {
+        session.deleted(msgId, route, frame, header);
+      } else if (route.subscription) session.push(msgId, route, frame, header);
+      else session.answer(route, frame, header);
+    } finally {
+      if (on !== undefined) {
+        on.pending--;
+        this.views.released(on);
+      }
+    }
   }
+}
+
+/** Whether it is a client's subscription. */
+function isClients({ subscription, session }: Route): boolean {
+  return subscription && session !== undefined;
 }
 
 function keyOf(kind: number, shape: string): string {

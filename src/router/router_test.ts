@@ -560,6 +560,7 @@ Deno.test("Router.stats() counts", () => {
   assertEquals(counts, {
     sessions: 2,
     views: 0,
+    engineViews: 0,
     subscriptions: 0,
     pending: 0,
     waitingDeletes: 0,
@@ -569,6 +570,7 @@ Deno.test("Router.stats() counts", () => {
     unpolledChanges: 0,
     fullBatches: 0,
     reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
+    pushes: { computed: 0, sent: 0 },
     requests: 0,
     refused: 0,
     failed: 0,
@@ -588,6 +590,7 @@ Deno.test("Router.stats() counts", () => {
   assertEquals(later, {
     sessions: 2,
     views: 1,
+    engineViews: 1,
     subscriptions: 2,
     pending: 3,
     waitingDeletes: 1,
@@ -597,6 +600,7 @@ Deno.test("Router.stats() counts", () => {
     unpolledChanges: 0,
     fullBatches: 0,
     reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
+    pushes: { computed: 0, sent: 0 },
     requests: 7,
     refused: 1,
     failed: 1,

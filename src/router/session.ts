@@ -37,6 +37,7 @@ import type {
 } from "./session_host.ts";
 import { roleOf, Subscriptions } from "./subscriptions.ts";
 import { readSystemInfo, readTable } from "./table_reads.ts";
+import type { EngineView } from "./view.ts";
 import { Views } from "./views.ts";
 
 /** Bytes of the longest name of a table or view (Invariant 8). */
@@ -78,8 +79,8 @@ export class Session implements RouteOwner, Holding {
     const translates = (options.line ?? router.line) !== router.line;
     this.#inbox = new Inbox(limits);
     this.#asker = new Asker(router, this, this.#inbox, translates);
-    this.#views = new Views(this.#asker);
     this.#subscriptions = new Subscriptions(this.#asker);
+    this.#views = new Views(this.#asker, this.#subscriptions);
   }
 
   /** Whether the session has ended. */
@@ -149,6 +150,9 @@ export class Session implements RouteOwner, Holding {
 
   /** Takes what the engine pushes for one of this session's subscriptions. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void {
+    const { sharing } = this.#router;
+    // Otherwise it is counted where it is shared out.
+    if (!sharing && route.view !== undefined) this.#router.countPushes(1);
     const toClient = addressed(route, frame, header);
     if (header.kind === SERVER_ERROR) {
       this.#subscriptions.failed(msgId, route);
@@ -258,13 +262,18 @@ export class Session implements RouteOwner, Holding {
     const view = this.#views.get(entityOf(frame, header));
     if (view === undefined) {
       this.#views.answerMissing(frame, header, info);
-    } else if (!this.#asker.mayAsk(view.replica, view.table)) {
+    } else if (!this.#mayAskOf(view.engineView)) {
       this.#asker.hold(frame);
     } else if (info.effect === "subscribe") {
       this.#subscriptions.begin(frame, header, view);
     } else if (info.effect === "unsubscribe") {
       this.#subscriptions.end(frame, header, info, view);
     } else this.#views.ask(frame, header, info, view);
+  }
+
+  #mayAskOf(view: EngineView): boolean {
+    return view.isReadyFor(this) &&
+      this.#asker.mayAsk(view.replica, view.table);
   }
 
   // -- Its client, and its end -----------------------------------------------

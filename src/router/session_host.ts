@@ -11,7 +11,8 @@ import type { ReadMemory, Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
 import type { Tables } from "./tables.ts";
-import type { ViewNames } from "./view.ts";
+import type { EngineView, ViewNames } from "./view.ts";
+import type { ViewIndex } from "./view_index.ts";
 
 /**
  * What a frame is to whoever writes it out.
@@ -56,6 +57,14 @@ export interface SessionLimits {
   readonly maxInFlightSize: number;
 }
 
+/** A request for an engine. */
+export interface Step {
+  /** It, as the engine is to have it. */
+  readonly frame: Reframed;
+  /** What it is. */
+  readonly kind: number;
+}
+
 /** A session that holds requests until more is answered. */
 export interface Holding {
   /** Takes up again what it holds. */
@@ -77,6 +86,8 @@ export interface SessionHost {
   readonly waits: boolean;
   /** Whether what several ask alike is computed once. */
   readonly sharing: boolean;
+  /** The views that engines have. */
+  readonly views: ViewIndex;
   /** Answers that can be given again. */
   readonly memory: ReadMemory;
   /** All engines; the first is the primary. */
@@ -109,6 +120,15 @@ export interface SessionHost {
     owner: object,
     table: string | undefined,
     shape: string,
+  ): void;
+  /** Hands requests of `owner` on `view` to its engine, with nothing between them. */
+  together(steps: readonly Step[], view: EngineView, owner: object): void;
+  /** Asks the engine of `view` something on the router's own account, in `owner`'s turn. */
+  askView(
+    view: EngineView,
+    kind: number,
+    owner: object,
+    take: Route["take"],
   ): void;
   /** Where `owner` best makes a view of `shape`, which may be flat. */
   placeView(
@@ -169,6 +189,8 @@ export interface SessionHost {
   countRefused(): void;
   /** A frame came for nobody. */
   countDropped(): void;
-  /** A view began (1) or ended (-1). */
-  countViews(replica: Replica, difference: 1 | -1): void;
+  /** A client's view began (1) or ended (-1). */
+  countViews(difference: 1 | -1): void;
+  /** An engine pushed something, and so many clients get it. */
+  countPushes(clients: number): void;
 }

@@ -5,11 +5,16 @@
  */
 
 import { emptyAnswer, simpleRequest } from "../protocol/answers.ts";
-import { Reframed } from "../protocol/frame.ts";
-import type { Header } from "../protocol/header.ts";
+import { NO_BYTES, Reframed } from "../protocol/frame.ts";
+import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, type KindInfo } from "../protocol/kinds.ts";
-import { portWithoutDelta, subscriptionId } from "../protocol/requests.ts";
+import {
+  portWithoutDelta,
+  subscriptionId,
+  wantsRows,
+} from "../protocol/requests.ts";
 import type { Asker } from "./asker.ts";
+import { isReady, subscribe, unsubscribe } from "./feeds.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import type { Route } from "./route.ts";
 import type { FrameRole } from "./session_host.ts";
@@ -47,18 +52,28 @@ export class Subscriptions {
     header: RequestHeader,
     view: View | undefined,
   ): void {
+    const asker = this.#asker;
     const { kind, bodyStart, bodyEnd } = header;
+    const engineView = view?.engineView;
+    const isShared = engineView !== undefined && asker.router.sharing;
+    if (isShared && !isReady(asker, engineView, kind)) {
+      return asker.hold(frame);
+    }
     // It lives longer than the frame should.
     const entity = entityBytes(frame, header).slice();
     const subscription = true;
-    const msgId = this.#asker.register(header, entity, { view, subscription });
+    const msgId = asker.register(header, entity, { view, subscription });
     this.#of(view).add(msgId);
-    const target = view?.entity ?? entity;
-    this.#request(
-      new Reframed(msgId, target, frame, bodyStart, bodyEnd),
-      kind,
-      view,
-    );
+    if (!isShared) {
+      const target = engineView?.entity ?? entity;
+      const same = new Reframed(msgId, target, frame, bodyStart, bodyEnd);
+      return this.#request(same, kind, view);
+    }
+    // The router knows itself when it goes.
+    if (kind === Kind.VIEW_ON_DELETE) return;
+    const withRows = kind === Kind.VIEW_ON_UPDATE &&
+      wantsRows(contentOf(frame, header));
+    subscribe(asker, engineView, kind, msgId, withRows);
   }
 
   /** Ends what a client calls by the `msg_id` that it subscribed with. */
@@ -78,19 +93,20 @@ export class Subscriptions {
       return route?.msgId === wanted && route.kind === info.ends &&
         (info.entity === "server" || equal(route.entity, entity));
     });
-    const last = ended.pop();
-    if (last === undefined) {
-      return this.#asker.reply(emptyAnswer(clientMsgId, entity, kind));
-    }
-    const msgId = this.#asker.register(header, entity, { view });
+    const isShared = view !== undefined && router.sharing;
+    const last = isShared ? undefined : ended.pop();
     // A client that used a msg_id twice ends both.
     for (const id of ended) {
       live.delete(id);
       this.#unsubscribe(id);
     }
+    if (last === undefined) {
+      return this.#asker.reply(emptyAnswer(clientMsgId, entity, kind));
+    }
+    const msgId = this.#asker.register(header, entity);
     live.delete(last);
     router.unregister(last);
-    const target = view?.entity ?? entity;
+    const target = view?.engineView.entity ?? entity;
     this.#request(simpleRequest(msgId, target, kind, last), kind, view);
   }
 
@@ -98,6 +114,24 @@ export class Subscriptions {
   failed(msgId: number, { view }: Route): void {
     this.#asker.router.unregister(msgId);
     this.#of(view).delete(msgId);
+  }
+
+  /** Tells those who want to know that `view` has been deleted. */
+  tellDeleted(view: View): void {
+    const { router } = this.#asker;
+    const header = newHeader();
+    for (const id of view.subscriptions) {
+      if (router.route(id)?.kind !== Kind.VIEW_ON_DELETE) continue;
+      const push = emptyAnswer(0, NO_BYTES, Kind.VIEW_ON_DELETE);
+      readHeader(push, header);
+      router.deliver(id, push, header);
+    }
+  }
+
+  /** Forgets those on `view`, which the client doesn't have any more. */
+  viewGone(view: View): void {
+    for (const id of view.subscriptions) this.#leave(view, id);
+    view.subscriptions.clear();
   }
 
   /** Ends those that don't end with a view. */
@@ -117,23 +151,36 @@ export class Subscriptions {
 
   #request(frame: Reframed, kind: number, view: View | undefined): void {
     const asker = this.#asker;
-    if (view !== undefined) asker.requestOf(view, frame, kind);
+    if (view !== undefined) asker.requestOf(view.engineView, frame, kind);
     else asker.request(frame, kind, asker.primary, undefined, "");
   }
 
   /** Ends a subscription without anybody having asked for it. */
   #unsubscribe(id: number): void {
-    const { router, primary } = this.#asker;
-    const route = router.route(id);
+    const asker = this.#asker;
+    const route = asker.router.route(id);
     if (route === undefined) return;
+    const { view, kind, entity } = route;
+    if (view !== undefined && asker.router.sharing) {
+      return this.#leave(view, id);
+    }
+    asker.router.unregister(id);
+    const end = ENDED_BY.get(kind)!;
+    if (view === undefined) return asker.ask(asker.primary, entity, end, id);
+    const { engineView } = view;
+    asker.together(engineView, [asker.marker(engineView, () => {}, end, id)]);
+  }
+
+  /** The subscription `id` on `view` gets nothing any more. */
+  #leave(view: View, id: number): void {
+    const { router } = this.#asker;
+    const kind = router.route(id)?.kind;
     router.unregister(id);
-    this.#asker.ask(
-      route.view?.replica ?? primary,
-      route.view?.table,
-      route.view?.entity ?? route.entity,
-      ENDED_BY.get(route.kind)!,
-      id,
-    );
+    if (kind === undefined) return;
+    for (const engineView of [view.engineView, view.from]) {
+      if (engineView === undefined) continue;
+      unsubscribe(this.#asker, engineView, kind, id);
+    }
   }
 }
 

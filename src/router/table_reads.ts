@@ -75,7 +75,7 @@ export function readSystemInfo(
   };
   const kind = Kind.SERVER_SYSTEM_INFO;
   for (const replica of replicas) {
-    asker.ask(replica, undefined, NO_BYTES, kind, undefined, take);
+    asker.ask(replica, NO_BYTES, kind, undefined, take);
   }
 }
 

@@ -6,14 +6,18 @@
 
 /** One table, as long as it has views or waits to be deleted. */
 interface Entry {
-  /** Views that no client has deleted. */
+  /** Views that clients have. */
   live: number;
-  /** These, and those whose deletion isn't answered yet. */
+  /** Views that the engines have, as far as they have answered. */
   open: number;
   /** Those whose making isn't answered yet, so that it may fail. */
   unsure: number;
   /** Lazy deletes that wait for the last view, by the router's `msg_id`. */
   readonly waiting: number[];
+  /** Whether it goes with its last view, as the router or the engine sees to. */
+  goes: boolean;
+  /** To be called when it has gone. */
+  readonly whenGone: Array<() => void>;
 }
 
 const NONE: readonly string[] = [];
@@ -54,16 +58,16 @@ export class Tables {
     return (this.#byName.get(table)?.live ?? 0) > 0;
   }
 
-  /** A view of `table` is being made. */
+  /** A client has a view of `table`, or will have. */
   addView(table: string): void {
-    const entry = this.#byName.get(table);
-    if (entry !== undefined) {
-      entry.live++;
-      entry.open++;
-      entry.unsure++;
-      return;
-    }
-    this.#byName.set(table, { live: 1, open: 1, unsure: 1, waiting: [] });
+    this.#entry(table).live++;
+  }
+
+  /** The engine is asked for a view of `table`. */
+  open(table: string): void {
+    const entry = this.#entry(table);
+    entry.open++;
+    entry.unsure++;
   }
 
   /** Making a view of `table` was answered, one way or the other. */
@@ -77,27 +81,56 @@ export class Tables {
     return (this.#byName.get(table)?.unsure ?? 0) > 0;
   }
 
-  /** A view of `table` is being deleted. */
+  /** Whether the engines have a view of `table`. */
+  isOpen(table: string): boolean {
+    return (this.#byName.get(table)?.open ?? 0) > 0;
+  }
+
+  /** A client doesn't have its view of `table` any more. */
   dropView(table: string): void {
     const entry = this.#byName.get(table);
     if (entry !== undefined) entry.live--;
   }
 
   /**
-   * A view of `table` is deleted.
+   * The engine doesn't have a view of `table` any more.
    *
-   * @returns The lazy deletes that have waited for it.
+   * @returns If that was the last: the lazy deletes that have waited for it,
+   * and what is to be called when they have been seen to.
    */
-  viewGone(table: string): number[] {
+  viewGone(table: string): Pick<Entry, "waiting" | "whenGone"> | undefined {
     const entry = this.#byName.get(table);
-    if (entry === undefined || --entry.open > 0) return [];
+    if (entry === undefined || --entry.open > 0) return undefined;
     this.#byName.delete(table);
-    return entry.waiting;
+    return entry;
   }
 
-  /** The lazy delete `msgId` waits for the last view of `table`. */
-  wait(table: string, msgId: number): void {
-    this.#byName.get(table)!.waiting.push(msgId);
+  /**
+   * `table`, which has views, goes with the last of them. With a `msgId` the
+   * lazy delete of that number waits for it here, otherwise in the engine.
+   */
+  deleteLazily(table: string, msgId?: number): void {
+    const entry = this.#byName.get(table)!;
+    entry.goes = true;
+    if (msgId !== undefined) entry.waiting.push(msgId);
+  }
+
+  /** Whether `table` goes with its last view. */
+  isGoing(table: string): boolean {
+    return this.#byName.get(table)?.goes === true;
+  }
+
+  /**
+   * Calls `done` when `table` has gone, if it is about to: no client has a view
+   * of it any more, but an engine has.
+   *
+   * @returns Whether it will be called.
+   */
+  whenGone(table: string, done: () => void): boolean {
+    const entry = this.#byName.get(table);
+    if (entry === undefined || !entry.goes || entry.live > 0) return false;
+    entry.whenGone.push(done);
+    return true;
   }
 
   /** The join table `table` was made of `sources`. */
@@ -127,6 +160,22 @@ export class Tables {
       if (sources.includes(table)) return true;
     }
     return false;
+  }
+
+  #entry(table: string): Entry {
+    let entry = this.#byName.get(table);
+    if (entry === undefined) {
+      entry = {
+        live: 0,
+        open: 0,
+        unsure: 0,
+        waiting: [],
+        goes: false,
+        whenGone: [],
+      };
+      this.#byName.set(table, entry);
+    }
+    return entry;
   }
 
   /** There are no tables any more, and nobody waits. */

@@ -8,27 +8,30 @@ import { emptyAnswer, madeView, viewNotFound } from "../protocol/answers.ts";
 import { reframe, Reframed } from "../protocol/frame.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, type KindInfo, SERVER_ERROR } from "../protocol/kinds.ts";
-import {
-  isFlat,
-  makeViewRequest,
-  readMakeView,
-  shapeOf,
-} from "../protocol/requests.ts";
+import { makeViewRequest, readMakeView } from "../protocol/requests.ts";
+import { isFlat, shapeOf, viewKey } from "../protocol/view_config.ts";
 import type { Asker } from "./asker.ts";
 import { readMinMax } from "./min_max.ts";
+import { hasKey } from "./read_memory.ts";
+import { read } from "./reads.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import type { Route } from "./route.ts";
-import type { View } from "./view.ts";
+import type { SessionHost } from "./session_host.ts";
+import { split } from "./split.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import type { EngineView, MakeError, View } from "./view.ts";
 
 /** Makes, reads and deletes views, and knows by which names. */
 export class Views {
   readonly #asker: Asker;
+  readonly #subscriptions: Subscriptions;
   /** Invariant 9: a view can be named only here. By the client's name for it. */
   readonly #byName = new Map<string, View>();
 
   /** The views of the session that asks with `asker`. */
-  constructor(asker: Asker) {
+  constructor(asker: Asker, subscriptions: Subscriptions) {
     this.#asker = asker;
+    this.#subscriptions = subscriptions;
   }
 
   /** The view that the client calls `name`. */
@@ -36,12 +39,10 @@ export class Views {
     return this.#byName.get(name);
   }
 
-  /** Makes a view. */
+  /** Makes a view, or shares one that means the same. */
   make(frame: Uint8Array, header: RequestHeader): void {
     const asker = this.#asker;
     const { router } = asker;
-    const { msgId: clientMsgId } = header;
-    const table = entityBytes(frame, header);
     const { viewId, config } = readMakeView(contentOf(frame, header));
     if (this.#byName.has(viewId)) {
       // The engine would answer success, keep the old view and send its
@@ -52,48 +53,53 @@ export class Views {
         `Cannot make view "${viewId}": this session has one of that name`,
       );
     }
-    const tableName = entityOf(frame, header);
-    const shape = router.waits ? `${tableName} ${shapeOf(config)}` : "";
-    const replica = asker.placeView(
-      tableName,
-      shape,
-      router.waits && isFlat(config),
+    const table = entityOf(frame, header);
+    const key = router.sharing ? sharedKey(table, config) : undefined;
+    const shared = key === undefined ? undefined : router.views.find(key);
+    if (shared !== undefined) return this.#share(frame, header, viewId, shared);
+    const shape = router.waits ? `${table} ${shapeOf(config)}` : "";
+    const isFlatView = router.waits && isFlat(config);
+    const replica = asker.placeView(table, shape, isFlatView);
+    if (!asker.mayAsk(replica, table)) return asker.hold(frame);
+    const engineView = router.viewNames.next(
+      { table, shape, replica, config: config.slice() },
+      asker.session,
     );
-    if (!asker.mayAsk(replica, tableName)) return asker.hold(frame);
-    const view = router.viewNames.next(viewId, tableName, shape, replica);
-    this.#byName.set(viewId, view);
-    router.countViews(replica, 1);
-    router.tables.addView(tableName);
-    const take = this.#onMade(view, table, clientMsgId);
-    const msgId = asker.register(header, table, { view, take });
+    engineView.key = key;
+    router.views.add(engineView);
+    const entity = entityBytes(frame, header);
+    const { msgId: clientMsgId } = header;
+    this.#begin(viewId, engineView);
+    engineView.whenMade.push((error) =>
+      asker.reply(madeAnswer(clientMsgId, entity, viewId, error))
+    );
+    const take = onMade(router, engineView);
+    const msgId = asker.register(header, entity, { take });
     asker.requestOf(
-      view,
-      makeViewRequest(msgId, table, view.id, config),
+      engineView,
+      makeViewRequest(msgId, entity, engineView.id, config),
       Kind.TABLE_MAKE_VIEW,
     );
   }
 
-  /** Reads or deletes `view`. */
+  /** Reads, changes or deletes `view`. */
   ask(
     frame: Uint8Array,
     header: RequestHeader,
     info: KindInfo,
     view: View,
   ): void {
-    const { kind, bodyStart, bodyEnd } = header;
-    if (kind === Kind.VIEW_GET_MIN_MAX && this.#asker.translates) {
-      return readMinMax(this.#asker, frame, header, view);
+    const asker = this.#asker;
+    const { engineView } = view;
+    if (info.effect === "delete_view") return this.#delete(frame, header, view);
+    if (info.effect === "view_state") {
+      return this.#changeState(frame, header, view);
     }
-    const entity = entityBytes(frame, header);
-    const take = info.effect === "delete_view"
-      ? this.#onDeleted(view, entity, header.msgId)
-      : undefined;
-    const msgId = this.#asker.register(header, entity, { view, take });
-    this.#asker.requestOf(
-      view,
-      new Reframed(msgId, view.entity, frame, bodyStart, bodyEnd),
-      kind,
-    );
+    if (header.kind === Kind.VIEW_GET_MIN_MAX && asker.translates) {
+      return readMinMax(asker, frame, header, engineView);
+    }
+    const reads = hasKey(header) ? engineView.reads : undefined;
+    read(asker, frame, header, engineView, reads, engineView);
   }
 
   /** Answers as the engine does for a view that it doesn't have. */
@@ -111,13 +117,11 @@ export class Views {
     }
   }
 
-  /** Deletes them all. Their subscriptions end with them, in the engine as here. */
+  /** Deletes them all, with their subscriptions. */
   release(): void {
-    const { router } = this.#asker;
     for (const view of this.#byName.values()) {
-      this.#asker.ask(view.replica, view.table, view.entity, Kind.VIEW_DELETE);
-      router.tables.dropView(view.table);
-      this.#gone(view);
+      this.#asker.router.tables.dropView(view.engineView.table);
+      this.#left(view);
     }
     this.#byName.clear();
   }
@@ -127,53 +131,172 @@ export class Views {
     this.#byName.clear();
   }
 
-  /** Tells the client of its own name, or that there is no such view after all. */
-  #onMade(view: View, table: Uint8Array, clientMsgId: number): Route["take"] {
-    const { router } = this.#asker;
-    return (answer, { kind, bodyStart, bodyEnd }) => {
-      router.tables.confirm(view.table);
-      if (kind !== SERVER_ERROR) {
-        this.#asker.reply(madeView(clientMsgId, table, view.clientId));
-        return router.wake();
-      }
-      if (this.#byName.get(view.clientId) === view) {
-        this.#byName.delete(view.clientId);
-        router.tables.dropView(view.table);
-        this.#gone(view);
-      }
-      this.#asker.reply(
-        reframe(clientMsgId, table, answer, bodyStart, bodyEnd),
-      );
-      router.wake();
-    };
+  // -- Making -----------------------------------------------------------------
+
+  /** Gives the client a view that is there, or will be. */
+  #share(
+    frame: Uint8Array,
+    header: RequestHeader,
+    viewId: string,
+    engineView: EngineView,
+  ): void {
+    const asker = this.#asker;
+    const { msgId: clientMsgId, end: size } = header;
+    const table = entityBytes(frame, header);
+    const { whenMade, state } = engineView;
+    this.#begin(viewId, engineView);
+    if (state === "made") {
+      return asker.reply(madeView(clientMsgId, table, viewId));
+    }
+    // No engine hears of this one.
+    const msgId = asker.register(header, table);
+    whenMade.push((error) => {
+      asker.release(msgId, size);
+      asker.reply(madeAnswer(clientMsgId, table, viewId, error));
+    });
   }
+
+  #begin(viewId: string, engineView: EngineView): void {
+    const { router } = this.#asker;
+    const view: View = {
+      clientId: viewId,
+      engineView,
+      from: undefined,
+      subscriptions: new Set(),
+    };
+    this.#byName.set(viewId, view);
+    engineView.users.add(view);
+    router.tables.addView(engineView.table);
+    router.countViews(1);
+    if (engineView.state === "made") return;
+    engineView.whenMade.push((error) => {
+      if (error === undefined || !engineView.users.delete(view)) return;
+      this.#byName.delete(viewId);
+      this.#forget(view);
+    });
+  }
+
+  // -- State ------------------------------------------------------------------
 
   /**
-   * From here on the name is free; what the engine pushes at the end, the
-   * view's on_delete, still comes before the answer.
+   * Expands, collapses or sets the depth, which changes what is read of a view:
+   * the client gets one of its own first, if others have the same.
    */
-  #onDeleted(
-    view: View,
-    entity: Uint8Array,
-    clientMsgId: number,
-  ): Route["take"] {
-    this.#byName.delete(view.clientId);
-    this.#asker.router.tables.dropView(view.table);
-    return (answer, { bodyStart, bodyEnd }) => {
-      this.#asker.reply(
-        reframe(clientMsgId, entity, answer, bodyStart, bodyEnd),
-      );
-      this.#gone(view);
-    };
+  #changeState(frame: Uint8Array, header: RequestHeader, view: View): void {
+    const asker = this.#asker;
+    const { engineView } = view;
+    if (
+      engineView.key !== undefined && !engineView.isOnlyOf(asker.session)
+    ) return split(asker, frame, header, view);
+    asker.router.views.unshare(engineView);
+    engineView.reads?.clear();
+    const { kind, bodyStart, bodyEnd } = header;
+    const msgId = asker.registerOn(
+      engineView,
+      header,
+      entityBytes(frame, header),
+    );
+    asker.requestOf(
+      engineView,
+      new Reframed(msgId, engineView.entity, frame, bodyStart, bodyEnd),
+      kind,
+    );
   }
 
-  /** The view, which had been dropped, has gone. */
-  #gone(view: View): void {
-    const { router } = this.#asker;
-    for (const id of view.subscriptions) router.unregister(id);
-    view.subscriptions.clear();
-    router.countViews(view.replica, -1);
-    const waiting = router.tables.viewGone(view.table);
-    if (waiting.length > 0) router.deleteTable(view.table, waiting);
+  // -- Deleting ---------------------------------------------------------------
+
+  /**
+   * From here on the name is free. What is pushed at the end, the view's
+   * on_delete, still comes before the answer.
+   */
+  #delete(frame: Uint8Array, header: RequestHeader, view: View): void {
+    const asker = this.#asker;
+    const { router } = asker;
+    const { engineView } = view;
+    this.#byName.delete(view.clientId);
+    router.tables.dropView(engineView.table);
+    const { msgId: clientMsgId, kind, bodyStart, bodyEnd } = header;
+    const entity = entityBytes(frame, header);
+    if (!router.sharing) {
+      const take: Route["take"] = (answer, { bodyStart, bodyEnd }) => {
+        asker.reply(reframe(clientMsgId, entity, answer, bodyStart, bodyEnd));
+        this.#forget(view);
+        router.views.gone(engineView);
+      };
+      engineView.state = "gone";
+      engineView.users.delete(view);
+      const msgId = asker.register(header, entity, { take });
+      return asker.requestOf(
+        engineView,
+        new Reframed(msgId, engineView.entity, frame, bodyStart, bodyEnd),
+        kind,
+      );
+    }
+    engineView.users.delete(view);
+    // No engine hears of this one.
+    const size = header.end;
+    const msgId = asker.register(header, entity);
+    const answer = () => {
+      asker.release(msgId, size);
+      asker.reply(emptyAnswer(clientMsgId, entity, kind));
+    };
+    const leave = () => {
+      this.#subscriptions.tellDeleted(view);
+      // The table may go with it. Who asks again then must find that so.
+      if (!router.tables.whenGone(engineView.table, answer)) answer();
+      this.#left(view);
+    };
+    // What was pushed before comes before.
+    if (view.subscriptions.size > 0) asker.mark(engineView, leave);
+    else leave();
   }
+
+  /** The client doesn't have `view` any more. */
+  #left(view: View): void {
+    const { router } = this.#asker;
+    const { engineView } = view;
+    this.#forget(view);
+    engineView.users.delete(view);
+    if (router.sharing) return router.views.released(engineView);
+    const gone = () => router.views.gone(engineView);
+    engineView.state = "gone";
+    router.askView(engineView, Kind.VIEW_DELETE, this.#asker.session, gone);
+  }
+
+  #forget(view: View): void {
+    this.#subscriptions.viewGone(view);
+    this.#asker.router.countViews(-1);
+  }
+}
+
+/** What views of one table have in common that mean the same. */
+function sharedKey(table: string, config: Uint8Array): string | undefined {
+  const key = viewKey(config);
+  return key === undefined ? undefined : `${table.length}:${table}${key}`;
+}
+
+/** Tells all who have waited for `engineView`. */
+function onMade(
+  router: SessionHost,
+  engineView: EngineView,
+): Route["take"] {
+  return (answer, { kind, bodyStart, bodyEnd }) => {
+    const error = kind === SERVER_ERROR
+      ? { frame: answer, bodyStart, bodyEnd }
+      : undefined;
+    router.views.made(engineView, error === undefined);
+    for (const tell of engineView.whenMade.splice(0)) tell(error);
+    router.wake();
+  };
+}
+
+function madeAnswer(
+  msgId: number,
+  table: Uint8Array,
+  viewId: string,
+  error: MakeError | undefined,
+): Uint8Array {
+  if (error === undefined) return madeView(msgId, table, viewId);
+  const { frame, bodyStart, bodyEnd } = error;
+  return reframe(msgId, table, frame, bodyStart, bodyEnd);
 }

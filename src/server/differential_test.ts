@@ -25,8 +25,8 @@ interface Contender {
   readonly executor?: () => Executor & AsyncDisposable;
   /** How it is asked. */
   readonly modes: readonly Mode[];
-  /** Whether it gives one view to several sessions. */
-  readonly sharesViews?: boolean;
+  /** See {@linkcode ServerOptions.sharing}. */
+  readonly sharing: boolean;
 }
 
 const POOLED: readonly Mode[] = [
@@ -37,20 +37,31 @@ const POOLED: readonly Mode[] = [
 
 /** One line for each way to run engines. */
 const CONTENDERS: readonly Contender[] = [
-  { name: "inline", modes: ["one by one", "in bursts"] },
-  pool("a pool of 1", { size: 1 }),
-  pool("a pool of 2", { size: 2 }),
-  pool("a pool of 3", { size: 3 }),
-  pool("the default pool", {}),
+  { name: "inline", modes: ["one by one", "in bursts"], sharing: true },
+  pool("a pool of 1", { size: 1 }, true),
+  pool("a pool of 2", { size: 2 }, true),
+  pool("a pool of 3", { size: 3 }, true),
+  pool("the default pool", {}, true),
+  {
+    name: "inline, nothing shared,",
+    modes: ["one by one", "in bursts"],
+    sharing: false,
+  },
+  pool("a pool of 3, nothing shared,", { size: 3 }, false),
 ];
 
-function pool(name: string, options: WorkerPoolOptions): Contender {
-  return { name, executor: () => new WorkerPool(options), modes: POOLED };
+function pool(
+  name: string,
+  options: WorkerPoolOptions,
+  sharing: boolean,
+): Contender {
+  const executor = () => new WorkerPool(options);
+  return { name, executor, modes: POOLED, sharing };
 }
 
 /** What a failure tells of is repeated with its seed and number of steps. */
 const SEED = Number(Deno.env.get("PERSPECTIVE_SEED") ?? 16);
-const STEPS = Number(Deno.env.get("PERSPECTIVE_STEPS") ?? 300);
+const STEPS = Number(Deno.env.get("PERSPECTIVE_STEPS") ?? 500);
 
 /** So many steps at most with the same two servers; the next seed goes on. */
 const ROUND = 500;
@@ -78,15 +89,16 @@ async function round(
 ): Promise<Iterable<number>> {
   const engine = ENGINES[line];
   const errors: string[] = [];
-  const { sharesViews = false } = contender;
+  const { sharing } = contender;
   await using executor = contender.executor?.();
   await using left = start({ engine, sharing: false }, errors);
-  await using right = start({ engine, ...executor && { executor } }, errors);
+  const options = { engine, sharing, ...executor && { executor } };
+  await using right = start(options, errors);
   const report = await differential(left, right, {
     line,
     seed,
     steps,
-    sharesViews,
+    sharesViews: sharing,
     ...MODES[mode],
   });
   assertEquals(errors, []);

@@ -61,6 +61,13 @@ export const UNCOMPARED: readonly { what: string; why: string }[] = [
       "the engines don't do it (\"malformed\"), and several of them couldn't",
   },
   {
+    what:
+      "if views are shared: rows in pushes to who didn't ask for them, and " +
+      "whose rows they are",
+    why: "a router sends each what it asked for; an engine sends rows to all " +
+      "once one has asked, the right ones to the first (ENGINE 4.4)",
+  },
+  {
     what: "what a session that closes with requests on their way still gets",
     why: "it depends on the moment; it must be what the left one sent, though",
   },
@@ -98,9 +105,21 @@ export const UNASKED: readonly { what: string; why: string }[] = [
     why: "they depend on when the view was made (ENGINE 4.2)",
   },
   {
-    what: "nulls and partial rows, if polls are shared",
-    why: "groups that live are wrong after these, in both engines, and not " +
-      "wrong in the same way if a key comes twice in one poll",
+    what: "sorted groups and the rows of a group, if views or polls are shared",
+    why: "what sorts as equal stands in an order that depends on when the " +
+      "view was made, and so do the rows of a group",
+  },
+  {
+    what: "rows of a view after nobody had subscribed to it, if views are " +
+      "shared",
+    why: "an engine goes on recording what changes, and sends it all to the " +
+      "next who asks; a router sends what changed since",
+  },
+  {
+    what: "nulls and partial rows, if views or polls are shared",
+    why:
+      "groups that live are wrong after these, in both engines, unlike new " +
+      "ones, and not in the same way if a key comes twice in one poll",
   },
   {
     what: "floats that aren't multiples of 1/4",
@@ -218,6 +237,10 @@ interface View {
   readonly isSplit: boolean;
   /** The columns of a flat view, as a table made of it has them. */
   readonly columns: readonly Column[];
+  /** Whether rows that change are recorded, since somebody asked for them. */
+  recordsRows: boolean;
+  /** Whether some were recorded that nobody was sent. */
+  hasOldRows: boolean;
 }
 
 interface Subscription {
@@ -227,6 +250,8 @@ interface Subscription {
   readonly view: View | undefined;
   /** Where deltas are sent on to, as `client.table(view)` does. */
   readonly target: Table | undefined;
+  /** Whether it asked for the rows that changed. */
+  readonly withRows: boolean;
 }
 
 interface Client {
@@ -235,6 +260,15 @@ interface Client {
   readonly views: Map<string, View>;
   readonly subscriptions: Map<number, Subscription>;
   readonly usedIds: Set<number>;
+}
+
+/** What a view is made of. */
+interface Config {
+  readonly content: Fill;
+  readonly text: string;
+  readonly pivots: number;
+  readonly isSplit: boolean;
+  readonly columns: readonly Column[];
 }
 
 /** A request before it has a `msg_id`. */
@@ -384,6 +418,9 @@ class Steps {
   readonly #joinsChanges: boolean;
   /** Whether nothing is asked that depends on when a view was made, or polled. */
   readonly #isAgeless: boolean;
+  readonly #sharesViews: boolean;
+  /** What views were made of, if they are to be shared. */
+  readonly #configs: { table: Table; config: Config }[] = [];
   #names = 0;
   #scope: Scope = {};
 
@@ -398,6 +435,7 @@ class Steps {
     this.#sessions = sessions;
     this.#joinsChanges = joinsChanges;
     this.#isAgeless = sharesViews || joinsChanges;
+    this.#sharesViews = sharesViews;
   }
 
   get live(): Client[] {
@@ -745,13 +783,19 @@ class Steps {
     target?: Table,
   ): Ask | undefined {
     if (client.subscriptions.size >= 12) return undefined;
+    const withRows = kind === Kind.VIEW_ON_UPDATE && content !== undefined &&
+      message(content).length > 0;
+    if (this.#sharesViews && withRows && view?.hasOldRows) return undefined;
     return {
       kind,
       entity,
       content,
       text,
-      before: (msgId) =>
-        client.subscriptions.set(msgId, { msgId, kind, entity, view, target }),
+      before: (msgId) => {
+        if (withRows && view !== undefined) view.recordsRows = true;
+        const subscription = { msgId, kind, entity, view, target, withRows };
+        client.subscriptions.set(msgId, subscription);
+      },
     };
   }
 
@@ -794,9 +838,13 @@ class Steps {
       content: (w) => w.tag(1, 0).uint32(subscription.msgId),
       text: `subscription ${subscription.msgId}`,
       after: ({ kind }) => {
-        if (kind !== SERVER_ERROR) {
-          client.subscriptions.delete(subscription.msgId);
-        }
+        if (kind === SERVER_ERROR) return;
+        client.subscriptions.delete(subscription.msgId);
+        const { view } = subscription;
+        const isRead = [...client.subscriptions.values()].some((it) =>
+          it.view === view && it.kind === Kind.VIEW_ON_UPDATE
+        );
+        if (view?.recordsRows && !isRead) view.hasOldRows = true;
       },
     };
   }
@@ -849,7 +897,7 @@ class Steps {
   #data(client: Client, table: Table, isReplace: boolean): Data {
     const random = this.#random;
     const { columns } = table;
-    const nulls = table.nulls && !this.#joinsChanges;
+    const nulls = table.nulls && !this.#isAgeless;
     if (random.chance(0.06)) {
       return {
         form: "rows",
@@ -877,10 +925,10 @@ class Steps {
       return { form: "view", value: "no such view" };
     }
     const form = random.pick(
-      this.#joinsChanges ? WHOLE_FORMS : DELIMITED_FORMS,
+      this.#isAgeless ? WHOLE_FORMS : DELIMITED_FORMS,
     );
     const sent = columns.filter(({ role, type }) =>
-      role !== "value" || this.#joinsChanges ||
+      role !== "value" || this.#isAgeless ||
       // Line 3 reads a number as text in CSV otherwise than in JSON.
       !(form === "csv" && type === "datetime") && random.chance(0.8)
     );
@@ -888,7 +936,7 @@ class Steps {
       ? random.between(2, 5)
       : random.between(1, 5);
     const rows = this.#rows(sent, count, nulls && form !== "csv");
-    if (!this.#joinsChanges && (form === "rows" || form === "ndjson")) {
+    if (!this.#isAgeless && (form === "rows" || form === "ndjson")) {
       for (const row of rows) {
         for (const { name, role } of sent) {
           if (role === "value" && random.chance(0.15)) delete row[name];
@@ -1156,8 +1204,18 @@ class Steps {
     if (taken !== undefined && random.chance(0.05)) id = taken.id;
     else if (client.views.size >= MOST_VIEWS) return undefined;
     const entity = random.chance(0.02) ? "no such table" : table.name;
-    const { content, text, pivots, isSplit, columns } = this.#config(table);
-    const view: View = { id, table, pivots, isSplit, columns };
+    const config = this.#knownConfig(table) ?? this.#config(table);
+    const { content, text, pivots, isSplit, columns } = config;
+    if (this.#sharesViews) this.#configs.push({ table, config });
+    const view: View = {
+      id,
+      table,
+      pivots,
+      isSplit,
+      columns,
+      recordsRows: false,
+      hasOldRows: false,
+    };
     return {
       kind: Kind.TABLE_MAKE_VIEW,
       entity,
@@ -1174,13 +1232,14 @@ class Steps {
     };
   }
 
-  #config(table: Table): {
-    content: Fill;
-    text: string;
-    pivots: number;
-    isSplit: boolean;
-    columns: readonly Column[];
-  } {
+  /** One that a view of `table` was made of before. */
+  #knownConfig(table: Table): Config | undefined {
+    if (!this.#sharesViews || !this.#random.chance(0.6)) return undefined;
+    const known = this.#configs.filter((it) => it.table === table).slice(-4);
+    return known.length === 0 ? undefined : this.#random.pick(known).config;
+  }
+
+  #config(table: Table): Config {
     const random = this.#random;
     const named = new Map(table.columns.map((it) => [it.name, it]));
     const expressions = table.columns.length > 0 && random.chance(0.25)
@@ -1233,15 +1292,15 @@ class Steps {
           "count",
           "distinct count",
           "unique",
-          ...isNumber ? ["sum", "avg", "min", "max", "median", "sum abs"] : [],
-          ...this.#isAgeless
-            ? []
-            : ["any", "dominant", "first by index", "last by index", "last"],
+          ...isNumber ? ["sum", "avg", "min", "max", "sum abs"] : [],
+          ...this.#joinsChanges ? [] : ["first by index", "last by index"],
+          ...this.#isAgeless ? [] : ["any", "dominant", "last"],
+          ...this.#isAgeless || !isNumber ? [] : ["median"],
           ...this.#isAgeless || !isNumber ? [] : ["high", "low"],
         ])]);
       }
     }
-    const sorts = random.chance(0.35)
+    const sorts = random.chance(0.35) && !(isPivoted && this.#isAgeless)
       ? random.some(isPivoted ? [...shown.values()] : all, random.between(1, 2))
         .map(({ name }) => ({
           name,
@@ -1399,7 +1458,9 @@ class Steps {
     ]);
     const view = this.#view(client);
     if (view === undefined) return this.#missingView(kind);
-    const entity = random.chance(0.02) ? this.#unknown() : view.id;
+    // It may be a view of its own, of a table that isn't its own to ask of.
+    const isUnknown = random.chance(0.02) && this.#scope.owners === undefined;
+    const entity = isUnknown ? this.#unknown() : view.id;
     if (kind === Kind.VIEW_COLUMN_PATHS) {
       // From the first: a start after the last column never ends either.
       const end = random.between(1, 5);
@@ -1440,7 +1501,8 @@ class Steps {
     const to = random.chance(0.5)
       ? undefined
       : { row: random.between(1, 8), column: random.between(1, 5) };
-    const flags = random.below(8);
+    // The second says to which rows a group belongs.
+    const flags = random.below(8) & (this.#isAgeless && !isFlat ? 5 : 7);
     const isJson = kind === Kind.VIEW_TO_COLUMNS_STRING ||
       kind === Kind.VIEW_TO_ROWS_STRING || kind === Kind.VIEW_TO_NDJSON_STRING;
     const isString = isJson || kind === Kind.VIEW_TO_CSV ||
@@ -1838,6 +1900,9 @@ class Comparison {
   readonly #pushes = new Map<number, number>();
   #errors = 0;
 
+  /** What was pushed first in this step, by session, view and port. */
+  readonly #firstRows = new Map<string, Uint8Array>();
+
   constructor(left: Side, right: Side, options: DifferentialOptions) {
     this.#left = left;
     this.#right = right;
@@ -1946,6 +2011,7 @@ class Comparison {
     if (this.#trail.length > TRAIL) this.#trail.shift();
     this.#options.onStep?.(this.#trail.at(-1)!);
     this.#current = step;
+    this.#firstRows.clear();
     if (step.type === "open") this.#open();
     else if (step.type === "close") this.#close(this.#pairs[step.client]!);
     else this.#request(step);
@@ -2070,6 +2136,9 @@ class Comparison {
       }
     } else {
       count(this.#pushes, subscription.kind);
+      if (this.#options.sharesViews && got.kind === Kind.VIEW_ON_UPDATE) {
+        bytes = this.#asAsked(client, subscription, got);
+      }
       if (
         step.type === "request" && step.client === client.number &&
         !client.subscriptions.has(step.msgId)
@@ -2097,6 +2166,31 @@ class Comparison {
     if (waiting === undefined) pair.expected.set(msgId, [expected]);
     else waiting.push(expected);
     this.#missing++;
+  }
+
+  /**
+   * A push as it should be: without rows for who didn't ask for them, and with
+   * the same rows for all others. An engine sends rows to all as soon as one
+   * has asked, and only to the first the right ones (ENGINE 4.4).
+   */
+  #asAsked(
+    client: Client,
+    { msgId, entity, withRows }: Subscription,
+    { content }: Parts,
+  ): Uint8Array {
+    let rows: Uint8Array | undefined;
+    let port = 0;
+    for (const { field, value } of fields(content)) {
+      if (field === 1 && value instanceof Uint8Array) rows = value;
+      if (field === 2 && typeof value === "number") port = value;
+    }
+    const key = `${client.number} ${entity} ${port}`;
+    const first = this.#firstRows.get(key) ?? rows;
+    if (first !== undefined) this.#firstRows.set(key, first);
+    return frame(msgId, entity, Kind.VIEW_ON_UPDATE, (w) => {
+      if (withRows && first !== undefined) w.tag(1, 2).bytes(first);
+      if (port !== 0) w.tag(2, 0).uint32(port);
+    });
   }
 
   #onRight(pair: Pair, bytes: Uint8Array): void {
