@@ -151,6 +151,18 @@ export function isFlat(config: Uint8Array): boolean {
   return flat;
 }
 
+/** Whether a `ViewConfig` groups or splits by columns, and by nothing computed. */
+export function isGrouped(config: Uint8Array): boolean {
+  let groups = false;
+  let computes = false;
+  forEachField(config, (field, reader, wireType) => {
+    if (field === Field.GROUP_BY || field === Field.SPLIT_BY) groups = true;
+    if (field === Field.EXPRESSIONS) computes = true;
+    reader.skip(wireType, field);
+  });
+  return groups && !computes;
+}
+
 /** Whether one field of a config makes views differ by when they were made. */
 function isAgeing(field: number, value: Uint8Array): boolean {
   if (field === Field.FILTER) {

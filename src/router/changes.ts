@@ -113,6 +113,7 @@ function deleteTable(
   const table = entityOf(frame, header);
   const isLazy = !isImmediate(contentOf(frame, header));
   if (router.waits && tables.isUnsure(table)) return asker.hold(frame);
+  router.views.release(table);
   if (
     tables.hasViews(table) &&
     !tables.isSource(table) // then the engine says no, in other words

@@ -35,6 +35,8 @@ export interface ReplicaOwner {
   fault(replica: Replica, error: Error): void;
   /** See {@linkcode EngineListener.fatal}. */
   fatal(replica: Replica, error: Error): void;
+  /** A request of `key` took so many microseconds, where it was sent at once. */
+  measured(key: string, micros: number): void;
   /** A job took so many microseconds. */
   executed(job: Job, micros: number): void;
   /** There is room for more. */
@@ -114,6 +116,8 @@ export class Replica implements EngineListener {
   readonly #turns = new Turns<Turn>();
   /** In the engine, in order. */
   readonly #sent: Sent[] = [];
+  /** What was sent at once and is measured. */
+  readonly #measured: string[] = [];
   /** The last change of each table that it has been given. */
   readonly #given = new Map<string, number>();
   /** Changes, and batches of them, that it has been given and hasn't executed. */
@@ -233,8 +237,12 @@ export class Replica implements EngineListener {
     this.#pump();
   }
 
-  /** Executes a request within this call, as an immediate engine can. */
-  sendNow(frame: Reframed, kind: number): void {
+  /**
+   * Executes a request within this call, as an immediate engine can. With a
+   * `key`, for which it measures it.
+   */
+  sendNow(frame: Reframed, kind: number, key = ""): void {
+    if (key !== "") this.#measured.push(key);
     this.#engine.send(frame, kind, false);
   }
 
@@ -291,7 +299,12 @@ export class Replica implements EngineListener {
     this.#executed++;
     this.#busyMicros += micros;
     const sent = this.#sent.shift();
-    if (sent === undefined) return; // it was sent at once
+    if (sent === undefined) {
+      // It was sent at once, and most of it isn't measured.
+      const key = micros > 0 ? this.#measured.shift() : undefined;
+      if (key !== undefined) this.#owner.measured(key, micros);
+      return;
+    }
     const { job, isChange } = sent;
     this.#predicted -= job.predicted;
     this.#sentMicros -= job.predicted;

@@ -16,6 +16,7 @@ import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
+import type { Later } from "./lingering.ts";
 import { Predictor } from "./predictor.ts";
 import {
   type Job,
@@ -58,6 +59,10 @@ export interface RouterOptions {
   readonly sharing: boolean;
   /** Bytes of answers that are remembered. */
   readonly cacheSize: number;
+  /** Milliseconds that a view stays that nobody has any more. */
+  readonly viewLinger: number;
+  /** The clock. */
+  readonly later: Later;
 }
 
 /** How reads were answered, in numbers. */
@@ -102,6 +107,8 @@ export interface RouterStats {
   readonly views: number;
   /** Views that the engines have: less, where several clients have the same. */
   readonly engineViews: number;
+  /** Of these, such that no client has any more. */
+  readonly lingeringViews: number;
   /** Subscriptions that live. */
   readonly subscriptions: number;
   /** Requests that aren't answered yet, those of closed sessions included. */
@@ -167,7 +174,7 @@ export class Router
   /** Which tables have views. */
   readonly tables = new Tables();
   /** The views that engines have. */
-  readonly views: ViewIndex = new ViewIndex(this);
+  readonly views: ViewIndex;
   /** All engines; the first is the primary. */
   readonly replicas: readonly Replica[];
   /** See {@linkcode SessionHost.waits}. */
@@ -221,6 +228,8 @@ export class Router
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
     this.sharing = options.sharing;
+    const viewLinger = this.sharing ? options.viewLinger : 0;
+    this.views = new ViewIndex(this, viewLinger, options.later);
     this.#memory = new ReadMemory(options.cacheSize);
     this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
@@ -259,6 +268,7 @@ export class Router
       sessions: this.#sessions.size,
       views: this.#views,
       engineViews: this.views.size,
+      lingeringViews: this.views.lingering,
       subscriptions: this.#subscriptions,
       pending: this.#pending(),
       waitingDeletes: this.#waitingDeletes.size + this.tables.waiting,
@@ -298,6 +308,11 @@ export class Router
       this.#tableReads.set(table, reads);
     }
     return reads;
+  }
+
+  /** See {@linkcode ViewIndexHost.makingMicros}. */
+  makingMicros({ shape }: EngineView): number {
+    return this.#predictor.predict(keyOf(Kind.TABLE_MAKE_VIEW, shape));
   }
 
   /** See {@linkcode ViewIndexHost.newReads}. */
@@ -389,6 +404,7 @@ export class Router
     table: string,
     port?: number,
   ): void {
+    this.views.changed(table);
     this.#sequencer.change({
       owner,
       stamp: ++this.#stamp,
@@ -410,7 +426,11 @@ export class Router
     shape: string,
   ): void {
     if (replica.isPrimary) this.#sequencer.beforeRead(table);
-    if (replica.isImmediate) return replica.sendNow(frame, kind);
+    if (replica.isImmediate) {
+      // Nothing is predicted there, but what may linger afterwards.
+      const isMade = kind === Kind.TABLE_MAKE_VIEW;
+      return replica.sendNow(frame, kind, isMade ? keyOf(kind, shape) : "");
+    }
     replica.send(this.#job({ frame, kind }, replica, owner, table, shape));
   }
 
@@ -715,6 +735,11 @@ export class Router
   /** See {@linkcode ReplicaOwner.progress}. */
   progress(): void {
     this.#sequencer.progress();
+  }
+
+  /** See {@linkcode ReplicaOwner.measured}. */
+  measured(key: string, micros: number): void {
+    this.#predictor.learn(key, micros);
   }
 
   /** See {@linkcode ReplicaOwner.executed}. */

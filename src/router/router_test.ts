@@ -333,6 +333,8 @@ Deno.test("Router.close() rejects if the engine can't be closed", async () => {
     fastLane: true,
     sharing: false,
     cacheSize: 0,
+    viewLinger: 0,
+    later: () => () => {},
   });
   await assertRejects(() => router.close(), Error, "busy");
 });
@@ -561,6 +563,7 @@ Deno.test("Router.stats() counts", () => {
     sessions: 2,
     views: 0,
     engineViews: 0,
+    lingeringViews: 0,
     subscriptions: 0,
     pending: 0,
     waitingDeletes: 0,
@@ -591,6 +594,7 @@ Deno.test("Router.stats() counts", () => {
     sessions: 2,
     views: 1,
     engineViews: 1,
+    lingeringViews: 0,
     subscriptions: 2,
     pending: 3,
     waitingDeletes: 1,

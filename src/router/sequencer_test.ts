@@ -53,6 +53,7 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
       failed: () => {},
       fault: () => {},
       fatal: () => {},
+      measured: () => {},
       executed: ({ frame }) => {
         // The answer; only the primary is asked with a msg_id.
         if (frame?.msgId) sequencer.answered(frame.msgId, false);
@@ -100,6 +101,7 @@ function immediate(onPollRequest?: () => void) {
     failed: () => {},
     fault: () => {},
     fatal: () => {},
+    measured: () => {},
     executed: () => {},
     progress: () => {},
   };

@@ -18,6 +18,8 @@ export interface ViewSource {
   readonly config: Uint8Array;
   /** What it is alike in time: see {@linkcode Predictor}. */
   readonly shape: string;
+  /** Whether it groups or splits by columns, so that changes cost it little. */
+  readonly isGrouped: boolean;
   /** The engine that it lives on. */
   readonly replica: Replica;
 }
@@ -39,6 +41,7 @@ export class EngineView implements ViewSource {
   readonly table: string;
   readonly config: Uint8Array;
   readonly shape: string;
+  readonly isGrouped: boolean;
   readonly replica: Replica;
   /**
    * What its config means, as long as it may be given to whoever asks for the
@@ -69,7 +72,7 @@ export class EngineView implements ViewSource {
   /** Made by {@linkcode ViewNames.next}. */
   constructor(
     id: string,
-    { table, config, shape, replica }: ViewSource,
+    { table, config, shape, isGrouped, replica }: ViewSource,
     maker: object,
   ) {
     this.id = id;
@@ -77,8 +80,15 @@ export class EngineView implements ViewSource {
     this.table = table;
     this.config = config;
     this.shape = shape;
+    this.isGrouped = isGrouped;
     this.replica = replica;
     this.maker = maker;
+  }
+
+  /** Whether the engine records which rows change, as it does once it was asked to. */
+  get recordsRows(): boolean {
+    for (const { withRows } of this.feeds.values()) if (withRows) return true;
+    return false;
   }
 
   /** Whether `session` may ask something of it, as far as its making goes. */

@@ -5,7 +5,9 @@
  */
 
 import { Kind } from "../protocol/kinds.ts";
+import { type Later, Lingering, type LingeringHost } from "./lingering.ts";
 import type { Reads } from "./read_memory.ts";
+import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
 import type { Tables } from "./tables.ts";
 import type { EngineView } from "./view.ts";
@@ -21,6 +23,8 @@ export interface ViewIndexHost {
     owner: object,
     take: Route["take"],
   ): void;
+  /** Microseconds that making `view` takes, as far as is known. */
+  makingMicros(view: EngineView): number;
   /** For what will be read of a view, if that is to be remembered. */
   newReads(): Reads | undefined;
   /** Nobody waits for `msgId` any more. */
@@ -35,15 +39,17 @@ export interface ViewIndexHost {
  * Knows the engines' views: an identical one that is there is given to
  * whoever asks for it (Invariant 5), and one that nobody has any more goes.
  */
-export class ViewIndex {
+export class ViewIndex implements LingeringHost {
   readonly #host: ViewIndexHost;
+  readonly #lingering: Lingering;
   readonly #views = new Set<EngineView>();
   /** Those that may be given to others. */
   readonly #byKey = new Map<string, EngineView>();
 
-  /** There are none yet. */
-  constructor(host: ViewIndexHost) {
+  /** There are none yet. They linger for so long, by the clock `later`. */
+  constructor(host: ViewIndexHost, viewLinger: number, later: Later) {
     this.#host = host;
+    this.#lingering = new Lingering({ viewLinger, later }, this);
   }
 
   /** How many there are. */
@@ -51,9 +57,31 @@ export class ViewIndex {
     return this.#views.size;
   }
 
+  /** How many of them nobody has any more. */
+  get lingering(): number {
+    return this.#lingering.size;
+  }
+
   /** The view that means the same, if it may be shared. */
   find(key: string): EngineView | undefined {
-    return this.#byKey.get(key);
+    const view = this.#byKey.get(key);
+    if (view !== undefined) this.#lingering.take(view);
+    return view;
+  }
+
+  /** `table` is being changed. */
+  changed(table: string): void {
+    this.#lingering.changed(table);
+  }
+
+  /** Views of `table` that nobody has any more go. */
+  release(table: string): void {
+    this.#lingering.release(table);
+  }
+
+  /** So do those on `replica`, in the turn of `owner`; whether there were any. */
+  releaseOn(replica: Replica, owner: object): boolean {
+    return this.#lingering.releaseOn(replica, owner);
   }
 
   /** `view` is being made; with a key it may be shared. */
@@ -87,18 +115,36 @@ export class ViewIndex {
 
   /**
    * Somebody is done with `view`, or with a request on it. If that was the
-   * last, the view goes.
+   * last, the view lingers, or goes.
    */
   released(view: EngineView): void {
     if (view.state !== "made") return;
     if (view.users.size > 0 || view.pending > 0) return;
+    if (this.#mayLinger(view)) this.#lingering.add(view);
+    else this.remove(view, this);
+  }
+
+  /** Nobody has `view` any more, and it goes now. */
+  remove(view: EngineView, owner: object): void {
     this.unshare(view);
     view.state = "gone";
     const take = () => {
       this.gone(view);
       this.#host.wake();
     };
-    this.#host.askView(view, Kind.VIEW_DELETE, this, take);
+    this.#host.askView(view, Kind.VIEW_DELETE, owner, take);
+  }
+
+  /** See {@linkcode LingeringHost.makingMicros}. */
+  makingMicros(view: EngineView): number {
+    return this.#host.makingMicros(view);
+  }
+
+  #mayLinger(view: EngineView): boolean {
+    return this.#lingering.isOn && view.key !== undefined &&
+      // An engine goes on recording the rows that change.
+      !view.recordsRows &&
+      !view.replica.isForeign && !this.#host.tables.isGoing(view.table);
   }
 
   /** The engine doesn't have `view` any more. */
@@ -120,6 +166,7 @@ export class ViewIndex {
 
   /** There is no engine any more. */
   clear(): void {
+    this.#lingering.clear();
     this.#views.clear();
     this.#byKey.clear();
   }

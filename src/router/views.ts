@@ -4,19 +4,28 @@
  * @module
  */
 
-import { emptyAnswer, madeView, viewNotFound } from "../protocol/answers.ts";
+import {
+  emptyAnswer,
+  errorMessage,
+  madeView,
+  viewNotFound,
+} from "../protocol/answers.ts";
 import { reframe, Reframed } from "../protocol/frame.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, type KindInfo, SERVER_ERROR } from "../protocol/kinds.ts";
 import { makeViewRequest, readMakeView } from "../protocol/requests.ts";
-import { isFlat, shapeOf, viewKey } from "../protocol/view_config.ts";
+import {
+  isFlat,
+  isGrouped,
+  shapeOf,
+  viewKey,
+} from "../protocol/view_config.ts";
 import type { Asker } from "./asker.ts";
 import { readMinMax } from "./min_max.ts";
 import { hasKey } from "./read_memory.ts";
 import { read } from "./reads.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
-import type { Route } from "./route.ts";
-import type { SessionHost } from "./session_host.ts";
+import { ownRoute, type Route } from "./route.ts";
 import { split } from "./split.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { EngineView, MakeError, View } from "./view.ts";
@@ -57,12 +66,20 @@ export class Views {
     const key = router.sharing ? sharedKey(table, config) : undefined;
     const shared = key === undefined ? undefined : router.views.find(key);
     if (shared !== undefined) return this.#share(frame, header, viewId, shared);
-    const shape = router.waits ? `${table} ${shapeOf(config)}` : "";
-    const isFlatView = router.waits && isFlat(config);
+    // Elsewhere nobody asks what it is like.
+    const isLookedAt = router.waits || router.sharing;
+    const shape = isLookedAt ? `${table} ${shapeOf(config)}` : "";
+    const isFlatView = isLookedAt && isFlat(config);
     const replica = asker.placeView(table, shape, isFlatView);
     if (!asker.mayAsk(replica, table)) return asker.hold(frame);
     const engineView = router.viewNames.next(
-      { table, shape, replica, config: config.slice() },
+      {
+        table,
+        shape,
+        replica,
+        config: config.slice(),
+        isGrouped: isLookedAt && isGrouped(config),
+      },
       asker.session,
     );
     engineView.key = key;
@@ -73,7 +90,7 @@ export class Views {
     engineView.whenMade.push((error) =>
       asker.reply(madeAnswer(clientMsgId, entity, viewId, error))
     );
-    const take = onMade(router, engineView);
+    const take = onMade(asker, engineView, entity);
     const msgId = asker.register(header, entity, { take });
     asker.requestOf(
       engineView,
@@ -275,15 +292,36 @@ function sharedKey(table: string, config: Uint8Array): string | undefined {
   return key === undefined ? undefined : `${table.length}:${table}${key}`;
 }
 
-/** Tells all who have waited for `engineView`. */
+/**
+ * Tells all who have waited for `engineView`. If there wasn't the memory for it,
+ * views that nobody has any more make room, and it is tried once more.
+ */
 function onMade(
-  router: SessionHost,
+  asker: Asker,
   engineView: EngineView,
+  table: Uint8Array,
+  isLast = false,
 ): Route["take"] {
-  return (answer, { kind, bodyStart, bodyEnd }) => {
+  const { router, session } = asker;
+  return (answer, { kind, contentStart, bodyStart, bodyEnd }) => {
     const error = kind === SERVER_ERROR
       ? { frame: answer, bodyStart, bodyEnd }
       : undefined;
+    if (
+      error !== undefined && !isLast &&
+      errorMessage(answer.subarray(contentStart, bodyEnd))
+        .includes("bad_alloc") &&
+      router.views.releaseOn(engineView.replica, session)
+    ) {
+      const { id, config } = engineView;
+      const take = onMade(asker, engineView, table, true);
+      const msgId = router.register(ownRoute(Kind.TABLE_MAKE_VIEW, take));
+      return asker.requestOf(
+        engineView,
+        makeViewRequest(msgId, table, id, config),
+        Kind.TABLE_MAKE_VIEW,
+      );
+    }
     router.views.made(engineView, error === undefined);
     for (const tell of engineView.whenMade.splice(0)) tell(error);
     router.wake();

@@ -7,6 +7,7 @@
 
 import type { ErrorStage } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
+import type { Later } from "../router/lingering.ts";
 import { Router, type RouterOptions } from "../router/router.ts";
 import type { Session } from "../router/session.ts";
 import type { FrameRole, SessionEnd } from "../router/session_host.ts";
@@ -44,6 +45,10 @@ export interface RoutingOptions extends FakeEngineOptions {
   readonly sharing?: boolean;
   /** See {@linkcode RouterOptions.cacheSize}; by default a megabyte. */
   readonly cacheSize?: number;
+  /** See {@linkcode RouterOptions.viewLinger}; by default 0. */
+  readonly viewLinger?: number;
+  /** See {@linkcode RouterOptions.later}; by default a clock that stands still. */
+  readonly later?: Later;
 }
 
 /** A client that keeps what it gets. */
@@ -99,6 +104,8 @@ export function routing(options: RoutingOptions = {}): Routing {
     onPollRequest,
     sharing = false,
     cacheSize = 1 << 20,
+    viewLinger = 0,
+    later = () => () => {},
     ...engineOptions
   } = options;
   const engine = new FakeEngine(engineOptions);
@@ -113,6 +120,8 @@ export function routing(options: RoutingOptions = {}): Routing {
     fastLane: true,
     sharing,
     cacheSize,
+    viewLinger,
+    later,
   });
   return {
     engine,
@@ -151,6 +160,8 @@ export function timedRouting(
     fastLane: true,
     sharing: false,
     cacheSize: 1 << 20,
+    viewLinger: 0,
+    later: () => () => {},
     ...options,
   });
   const open = (onFrame?: (bytes: Uint8Array) => void) => {
