@@ -61,6 +61,8 @@ interface Setting {
   readonly local: Client;
   /** A client on a socket. */
   readonly client: Client;
+  /** Opens another, which is closed with the chapter. */
+  readonly connect: () => Promise<Client>;
   /** The line of the clients on sockets. */
   readonly line: Line;
   readonly url: string;
@@ -107,12 +109,19 @@ async function tellChapter(
   await local.table(ROWS, { name: "cities", index: "id" });
   await using serving = serve({ server, clients: line });
   const { url } = serving;
-  const client = await connect(line, url);
+  const clients: Client[] = [];
+  const connectOne = async () => {
+    const client = await connect(line, url);
+    clients.push(client);
+    return client;
+  };
+  const client = await connectOne();
+  const setting = { client, connect: connectOne, server, local, serving };
   try {
-    await tell({ server, local, client, line, url, serving });
+    await tell({ ...setting, line, url });
     assertEquals(serving.errors, []);
   } finally {
-    await client.terminate();
+    for (const each of clients) await each.terminate();
     await serving.closed(serving.stats().accepted);
     // Whatever happened, nothing of the clients is left.
     await (await local.open_table("cities")).delete();
@@ -222,6 +231,70 @@ chapter("an update reaches all who subscribed", async (the) => {
     await view.delete();
   }
   await other.terminate();
+});
+
+chapter("viewers of one dashboard share what is computed", async (the) => {
+  // Invariant 5: none of them can tell.
+  const before = the.server.stats();
+  const others = [await the.connect(), await the.connect()];
+  const config = { group_by: ["city"], columns: ["id", "sold"] };
+  const views: View[] = [];
+  for (const client of [the.client, ...others]) {
+    views.push(await (await client.open_table("cities")).view(config));
+  }
+  const [first, second, third] = views as [View, View, View];
+  const made = the.server.stats();
+  assertEquals(made.views - before.views, 3);
+  assertEquals(made.engineViews - before.engineViews, 1);
+
+  const ids = async (view: View) =>
+    (await view.to_columns() as Record<string, unknown>)["id"];
+  const deltas: number[] = [];
+  const changed = views.map(() => nextCall<{ delta?: ArrayBuffer }>());
+  await first.on_update(changed[0]!.callback);
+  await second.on_update(changed[1]!.callback, { mode: "row" });
+  await third.on_update(changed[2]!.callback, { mode: "row" });
+  for (const view of views) await view.num_rows();
+  await (await the.local.open_table("cities")).update([
+    { id: 2, city: "Rome", sold: true },
+  ]);
+  for (const { called } of changed) {
+    deltas.push((await called).delta?.byteLength ?? 0);
+  }
+  assertEquals(deltas[0], 0); // it didn't ask for rows
+  assertEquals(deltas[1]! > 0, true);
+  assertEquals(deltas[1], deltas[2]); // an engine alone tells only the first
+
+  const expected = await first.to_columns();
+  assertEquals(await ids(first), [10, 4, 4, 2]);
+  const readBefore = the.server.stats().reads;
+  assertEquals(await second.to_columns(), expected);
+  assertEquals(await third.to_columns(), expected);
+  const readAfter = the.server.stats().reads;
+  assertEquals(readAfter.remembered - readBefore.remembered, 2);
+  assertEquals(readAfter.computed, readBefore.computed);
+
+  // What one of them folds is its own.
+  await second.collapse(0);
+  assertEquals(await ids(second), [10]);
+  assertEquals(await first.to_columns(), expected);
+  assertEquals(
+    the.server.stats().engineViews - before.engineViews,
+    2,
+  );
+  const later = nextCall();
+  await second.on_update(later.callback);
+  await second.num_rows();
+  await (await the.local.open_table("cities")).update([
+    { id: 2, city: "Lima" },
+  ]);
+  await later.called;
+  assertEquals(await ids(third), [10, 6, 4]);
+
+  await first.delete();
+  assertEquals(await ids(third), [10, 6, 4]);
+  await second.delete();
+  await third.delete();
 });
 
 chapter("a subscription that was removed is silent", async (the) => {
