@@ -50,6 +50,7 @@ export type {
 } from "./src/server/server_session.ts";
 export type {
   Prediction,
+  PushStats,
   ReadStats,
   RouterStats,
 } from "./src/router/router.ts";

@@ -75,15 +75,19 @@ const AGEING_FUNCTION = /\b(random|now|today)\b/i;
  */
 const AGEING_FILTER = /\bnull\b/i;
 
+/** Bytes of the longest config whose views are shared (Invariant 8). */
+const LONGEST_CONFIG = 65_536;
+
 /**
  * What a `ViewConfig` means, as text that is the same for all that mean the
- * same; `undefined` if views of it may differ by when they were made, or if
- * it holds what isn't known here.
+ * same; `undefined` if views of it may differ by when they were made, if it
+ * holds what isn't known here, or if it is very long.
  *
  * Those that may differ are listed in the constants above; and views that are
  * split and sorted, whose columns, or rows, stay where they were.
  */
 export function viewKey(config: Uint8Array): string | undefined {
+  if (config.length > LONGEST_CONFIG) return undefined;
   const parts: { field: number; key: string; bytes: string }[] = [];
   let ages = false;
   let isSplit = false;
