@@ -63,7 +63,6 @@ Usage: deno run -A examples/server.ts [options]
   --engine <version>   the engine, 3.8.0 or 5.5.1 (default: 3.8.0)
   --workers <number>   workers that compute, by default one per core and one
                        more, five at most; 0 computes on the main thread
-                       (default: 0)
   --file <path>        data to show instead of the superstore example:
                        .arrow, .csv, .json or .ndjson
   -h, --help           show this text`;
@@ -110,6 +109,8 @@ export interface Example extends AsyncDisposable {
   readonly url: string;
   /** The table on the page. What is written to it shows there at once. */
   readonly table: Table;
+  /** The server; its `stats()` tell what it holds and has done. */
+  readonly server: Server;
   /** The WebSocket handler. */
   readonly handler: PerspectiveHandler;
   /** The HTTP server. */
@@ -167,6 +168,7 @@ export async function serveExample(
     return {
       url,
       table,
+      server,
       handler,
       http,
       shutdown,

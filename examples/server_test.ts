@@ -352,6 +352,35 @@ Deno.test({
 });
 
 Deno.test({
+  name: `Tabs that show the same share a view, also after a reload${noBrowser}`,
+  ignore: noBrowser !== "",
+  async fn() {
+    await using example = await serveExample({ port: 0, workers: 3 });
+    const { server, table } = example;
+    await using browser = await openPage(example.url);
+    await using other = await openPage(example.url);
+    const pages = [browser.page, other.page];
+    for (const { restore } of [browser, other]) {
+      await restore({ group_by: ["Category"], columns: ["Quantity"] });
+    }
+    for (const page of pages) await page.getByText("Technology").waitFor();
+    const { views } = server.stats();
+    assertEquals(views, 2);
+    await table.update([{ Category: "Zithers", Quantity: 7 }]);
+    for (const page of pages) await page.getByText("Zithers").waitFor();
+    const { engineViews, lingeringViews, reads, pushes } = server.stats();
+    // What they showed at first lingers.
+    assertEquals([engineViews, lingeringViews], [2, 1]);
+    assert(reads.remembered > 0 && pushes.sent > pushes.computed);
+
+    await other.page.reload();
+    await other.page.getByText("Row ID").first().waitFor();
+    const after = server.stats();
+    assertEquals([after.engineViews, after.lingeringViews], [2, 0]);
+  },
+});
+
+Deno.test({
   name: `The page says what it can't load${noBrowser}`,
   ignore: noBrowser !== "",
   async fn() {
