@@ -13,6 +13,7 @@ import {
   errorMessage,
   madeView,
   minMax,
+  notification,
   simpleRequest,
   Status,
   viewNotFound,
@@ -71,4 +72,28 @@ Deno.test("errorMessage() reads the message, wherever it stands", () => {
   assertEquals(errorMessage(hex("10 01 0a 02 6e 6f")), "no");
   assertEquals(errorMessage(message(text(1, "表"))), "表");
   assertThrows(() => errorMessage(hex("0a 05 6e")));
+});
+
+Deno.test("notification() is a push without the rows that changed", () => {
+  const push = (content: string) => notification(hex(content));
+  const port = frame(0, "", 21, hex("10 03"));
+  assertEquals(push("0a 02 ff ff 10 03"), port);
+  assertEquals(push("0a 00 10 03"), port, "no rows, but asked for");
+  assertEquals(push("10 03"), port);
+  assertEquals(push("10 03 0a 02 ff ff"), port, "wherever they stand");
+  assertEquals(push("0a 01 ff 0a 01 ff"), frame(0, "", 21), "port 0");
+  assertEquals(push(""), frame(0, "", 21));
+  assertEquals(push("0a 01 ff 10 ac 02"), frame(0, "", 21, hex("10 ac 02")));
+});
+
+Deno.test("notification() keeps what it doesn't know as it is", () => {
+  const rest = hex("10 80 00 1a 02 61 62 21 00 00 00 00 00 00 f0 3f 38 07");
+  const rows = message((it) => it.tag(1, 2).bytes(new Uint8Array(300)));
+  assertEquals(
+    notification(new Uint8Array([...rows, ...rest])),
+    frame(0, "", 21, rest),
+  );
+  for (const content of ["0a", "0a 05 61", "ff"]) {
+    assertThrows(() => notification(hex(content)));
+  }
 });

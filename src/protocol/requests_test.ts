@@ -19,6 +19,7 @@ import {
   readMakeView,
   subscribes,
   subscriptionId,
+  wantsRows,
   withFromView,
 } from "./requests.ts";
 
@@ -73,6 +74,19 @@ Deno.test("subscriptionId() reads the msg_id of a subscription", () => {
   assertEquals(subscriptionId(hex("")), 0);
   for (const id of [0, 1, 300, 0xffff_ffff]) {
     assertEquals(subscriptionId(message(uint(1, id))), id);
+  }
+});
+
+Deno.test("wantsRows() is told by a mode, of which there is one", () => {
+  assertEquals(wantsRows(hex("")), false);
+  assertEquals(wantsRows(hex("08 00")), true, "the mode of rows is 0");
+  assertEquals(wantsRows(hex("08 01")), true);
+  assertEquals(wantsRows(hex("10 00 08 00 1a 01 61")), true);
+  assertEquals(wantsRows(hex("10 00")), false, "another field");
+  assertEquals(wantsRows(hex("0a 01 00")), false, "another type");
+  assertEquals(wantsRows(hex("0a 02 08 00")), false, "inside another");
+  for (const content of ["08", "0a", "ff", "0a 05 61"]) {
+    assertThrows(() => wantsRows(hex(content)));
   }
 });
 

@@ -176,9 +176,19 @@ function isAgeing(field: number, value: Uint8Array): boolean {
     return AGEING_FUNCTION.test(latin1(fieldOf(value, 2)));
   }
   if (field !== Field.AGGREGATES) return false;
-  // A list of the name and its arguments.
-  const name = latin1(fieldOf(fieldOf(value, 2), 1, true));
-  return !AGELESS_AGGREGATES.has(name);
+  let isNamed = false;
+  let ages = false;
+  forEachField(value, (inner, reader, wireType) => {
+    if (inner !== 2 || wireType !== 2) {
+      reader.skip(wireType, inner);
+      return;
+    }
+    // A list of the name and its arguments; given twice, they are one list.
+    const name = latin1(fieldOf(reader.bytes(), 1, true));
+    isNamed = true;
+    if (!AGELESS_AGGREGATES.has(name)) ages = true;
+  });
+  return ages || !isNamed;
 }
 
 /** The bytes of a field: the last of them counts, or the first of a list. */

@@ -16,11 +16,12 @@ interface Entry {
   readonly waiting: number[];
   /** Whether it goes with its last view, as the router or the engine sees to. */
   goes: boolean;
-  /** To be called when it has gone. */
+  /** To be called when it has gone, or when it is known to stay. */
   readonly whenGone: Array<() => void>;
 }
 
 const NONE: readonly string[] = [];
+const NOBODY: ReadonlyArray<() => void> = [];
 
 /**
  * An engine refuses, or puts off, deleting a table that has views, but a view
@@ -56,6 +57,17 @@ export class Tables {
   /** Whether `table` has views. */
   hasViews(table: string): boolean {
     return (this.#byName.get(table)?.live ?? 0) > 0;
+  }
+
+  /**
+   * What has waited for `table` to go, which it doesn't now: it has got a view
+   * again. To be called by whoever added that.
+   */
+  staying(table: string): ReadonlyArray<() => void> {
+    const entry = this.#byName.get(table);
+    return entry !== undefined && entry.live > 0
+      ? entry.whenGone.splice(0)
+      : NOBODY;
   }
 
   /** A client has a view of `table`, or will have. */
@@ -122,7 +134,8 @@ export class Tables {
 
   /**
    * Calls `done` when `table` has gone, if it is about to: no client has a view
-   * of it any more, but an engine has.
+   * of it any more, but an engine has. If somebody makes a view of it before
+   * that, it stays, and `done` is called then: see {@linkcode Tables.staying}.
    *
    * @returns Whether it will be called.
    */

@@ -65,7 +65,10 @@ export class Views {
     const table = entityOf(frame, header);
     const key = router.sharing ? sharedKey(table, config) : undefined;
     const shared = key === undefined ? undefined : router.views.find(key);
-    if (shared !== undefined) return this.#share(frame, header, viewId, shared);
+    if (shared !== undefined) {
+      this.#share(frame, header, viewId, shared);
+      return this.#stays(table);
+    }
     // Elsewhere nobody asks what it is like.
     const isLookedAt = router.waits || router.sharing;
     const shape = isLookedAt ? `${table} ${shapeOf(config)}` : "";
@@ -97,6 +100,7 @@ export class Views {
       makeViewRequest(msgId, entity, engineView.id, config),
       Kind.TABLE_MAKE_VIEW,
     );
+    this.#stays(table);
   }
 
   /** Reads, changes or deletes `view`. */
@@ -171,6 +175,11 @@ export class Views {
       asker.release(msgId, size);
       asker.reply(madeAnswer(clientMsgId, table, viewId, error));
     });
+  }
+
+  /** `table`, which may have been about to go, has a view again. */
+  #stays(table: string): void {
+    for (const tell of this.#asker.router.tables.staying(table)) tell();
   }
 
   #begin(viewId: string, engineView: EngineView): void {
@@ -258,14 +267,22 @@ export class Views {
       asker.reply(emptyAnswer(clientMsgId, entity, kind));
     };
     const leave = () => {
+      if (engineView.state === "gone") {
+        // It couldn't be made.
+        asker.release(msgId, size);
+        asker.reply(viewNotFound(clientMsgId, entity));
+        return this.#left(view);
+      }
       this.#subscriptions.tellDeleted(view);
       // The table may go with it. Who asks again then must find that so.
       if (!router.tables.whenGone(engineView.table, answer)) answer();
       this.#left(view);
     };
-    // What was pushed before comes before.
-    if (view.subscriptions.size > 0) asker.mark(engineView, leave);
-    else leave();
+    // What was asked and pushed before comes before.
+    const isIdle = engineView.state === "made" && engineView.pending === 0 &&
+      view.subscriptions.size === 0;
+    if (isIdle) leave();
+    else asker.mark(engineView, leave);
   }
 
   /** The client doesn't have `view` any more. */

@@ -15,7 +15,6 @@ import {
   parts,
   serverError,
   text,
-  uint,
 } from "./frames.ts";
 
 /** What a script does with a request: frames to send, in order. */
@@ -154,6 +153,15 @@ interface Subscription {
   readonly msgId: number;
   readonly kind: number;
   readonly entity: string;
+  readonly withRows: boolean;
+}
+
+/** What {@linkcode TinyEngine} knows of a view. */
+interface TinyView {
+  readonly table: string;
+  readonly config: Uint8Array;
+  /** How often it was expanded, collapsed or set to a depth. */
+  state: number;
 }
 
 /** A view's config that {@linkcode TinyEngine} takes for wrong. */
@@ -169,7 +177,7 @@ export const BAD_CONFIG: Uint8Array = new Uint8Array([0xff]);
  */
 export class TinyEngine {
   readonly #tables = new Map<string, number>();
-  readonly #views = new Map<string, { table: string; config: Uint8Array }>();
+  readonly #views = new Map<string, TinyView>();
   #subscriptions: Subscription[] = [];
   #changed = new Set<string>();
 
@@ -193,7 +201,8 @@ export class TinyEngine {
       return [frame(msgId, entity, 50, serverError("View not found", 1))];
     }
     if (info.effect === "subscribe") {
-      this.#subscriptions.push({ msgId, kind, entity });
+      const withRows = kind === Kind.VIEW_ON_UPDATE && content.length > 0;
+      this.#subscriptions.push({ msgId, kind, entity, withRows });
       return [];
     }
     if (kind === Kind.TABLE_MAKE_VIEW) {
@@ -201,7 +210,7 @@ export class TinyEngine {
       if (config[0] === BAD_CONFIG[0]) {
         return [frame(msgId, entity, 50, serverError("Bad config"))];
       }
-      this.#views.set(viewId, { table: entity, config });
+      this.#views.set(viewId, { table: entity, config, state: 0 });
       return answer(text(1, viewId));
     }
     if (kind === Kind.VIEW_DELETE) {
@@ -217,13 +226,16 @@ export class TinyEngine {
       this.#changed.add(entity);
       return answer(new Uint8Array(0));
     }
+    if (info.effect === "view_state") view!.state++;
     // Reads: what was asked, and of what.
     const about = view === undefined
       ? this.#tables.get(entity) ?? 0
       : this.#tables.get(view.table) ?? 0;
     return answer((writer) => {
       writer.tag(1, 0).uint32(about).tag(2, 2).bytes(content);
-      if (view !== undefined) writer.tag(3, 2).bytes(view.config);
+      if (view === undefined) return;
+      writer.tag(3, 2).bytes(view.config);
+      if (view.state > 0) writer.tag(4, 0).uint32(view.state);
     });
   };
 
@@ -232,16 +244,21 @@ export class TinyEngine {
     const pushes: Uint8Array[] = [];
     for (const [id, { table }] of this.#views) {
       if (!this.#changed.has(table)) continue;
-      pushes.push(...this.#pushes(Kind.VIEW_ON_UPDATE, id, uint(2, 3)));
+      pushes.push(...this.#pushes(Kind.VIEW_ON_UPDATE, id));
     }
     this.#changed = new Set();
     return pushes;
   };
 
-  #pushes(kind: number, entity: string, fill?: Fill): Uint8Array[] {
+  #pushes(kind: number, entity: string): Uint8Array[] {
     return this.#subscriptions
       .filter((it) => it.kind === kind && it.entity === entity)
-      .map((it) => frame(it.msgId, entity, kind, fill));
+      .map(({ msgId, withRows }) =>
+        frame(msgId, entity, kind, (writer) => {
+          if (withRows) writer.tag(1, 2).string("rows");
+          if (kind === Kind.VIEW_ON_UPDATE) writer.tag(2, 0).uint32(3);
+        })
+      );
   }
 }
 

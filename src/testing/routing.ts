@@ -16,7 +16,7 @@ import {
   type FakeEngineOptions,
   TinyEngine,
 } from "./fake_engine.ts";
-import { TimedEngine } from "./timed_engine.ts";
+import { type Behaviour, TimedEngine } from "./timed_engine.ts";
 import { type Fill, frame, type Parts, parts } from "./frames.ts";
 
 /** A router and what it is between. */
@@ -142,14 +142,19 @@ export function tinyRouting(
 /** How a router over timed engines is set up. */
 export interface TimedRoutingOptions extends Partial<RouterOptions> {
   readonly line?: Line;
+  /** What an engine says; by default it answers everything. */
+  readonly behaviour?: () => Behaviour;
 }
 
 /** A router over so many engines that take their time. */
 export function timedRouting(
   count: number,
-  { line, ...options }: TimedRoutingOptions = {},
+  { line, behaviour, ...options }: TimedRoutingOptions = {},
 ) {
-  const engines = Array.from({ length: count }, () => new TimedEngine(line));
+  const engines = Array.from(
+    { length: count },
+    () => new TimedEngine(line, behaviour?.()),
+  );
   const router = new Router(engines, {
     onError: (error) => {
       throw error;

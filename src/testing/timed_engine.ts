@@ -7,6 +7,7 @@
 import type { Engine, EngineListener } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { Kind, kindInfo, type Line } from "../protocol/kinds.ts";
+import type { FakeEngineOptions } from "./fake_engine.ts";
 import { frame, parts, serverError } from "./frames.ts";
 
 /** Something that an engine was sent. */
@@ -16,11 +17,22 @@ interface Sent {
   readonly kind: number;
   /** The name of the kind, with `+` if it polls after it; or `poll`. */
   readonly step: string;
+  readonly polls: boolean;
 }
 
+/** What a {@linkcode TimedEngine} says: see {@linkcode FakeEngineOptions}. */
+export type Behaviour = Required<Pick<FakeEngineOptions, "script" | "onPoll">>;
+
+/** Answers everything, and pushes nothing. */
+const PLAIN: Behaviour = {
+  script: ({ msgId, entity, kind }) =>
+    kind === Kind.VIEW_ON_UPDATE ? [] : [frame(msgId, entity, kind)],
+  onPoll: () => [],
+};
+
 /**
- * An engine that executes one thing whenever it is told to, and answers
- * everything.
+ * An engine that executes one thing whenever it is told to; by default it
+ * answers everything.
  */
 export class TimedEngine implements Engine {
   readonly line: Line;
@@ -32,10 +44,12 @@ export class TimedEngine implements Engine {
   readonly steps: string[] = [];
   /** The `msg_id`s of these, polls left out. */
   readonly msgIds: number[] = [];
+  readonly #behaviour: Behaviour;
   #listener: EngineListener | undefined;
 
-  constructor(line: Line = "3") {
+  constructor(line: Line = "3", behaviour: Behaviour = PLAIN) {
     this.line = line;
+    this.#behaviour = behaviour;
   }
 
   listen(listener: EngineListener): void {
@@ -45,23 +59,22 @@ export class TimedEngine implements Engine {
   send(request: Reframed, kind: number, poll: boolean): void {
     this.msgIds.push(request.msgId);
     const step = kindInfo(kind)!.name + (poll ? "+" : "");
-    this.#take({ frame: request.toBytes(), kind, step });
+    this.#take({ frame: request.toBytes(), kind, step, polls: poll });
   }
 
   poll(): void {
-    this.#take({ frame: undefined, kind: 0, step: "poll" });
+    this.#take({ frame: undefined, kind: 0, step: "poll", polls: true });
   }
 
   close(): void {}
 
   /** Executes one thing, in so many microseconds. */
   step(micros: number): void {
-    const { frame: request, kind } = this.waiting.shift()!;
+    const { frame: request, kind, polls } = this.waiting.shift()!;
     this.done.push(kind);
-    if (request !== undefined && kind !== Kind.VIEW_ON_UPDATE) {
-      const { msgId, entity } = parts(request);
-      this.#listener!.frame(frame(msgId, entity, kind));
-    }
+    const { script, onPoll } = this.#behaviour;
+    if (request !== undefined) this.#say(script(parts(request)));
+    if (polls) this.#say(onPoll());
     this.#listener!.executed(micros);
   }
 
@@ -80,6 +93,10 @@ export class TimedEngine implements Engine {
       const isView = this.waiting[0]!.kind === Kind.TABLE_MAKE_VIEW;
       this.step(isView ? viewMicros : 50);
     }
+  }
+
+  #say(frames: readonly Uint8Array[]): void {
+    for (const said of frames) this.#listener!.frame(said);
   }
 
   #take(sent: Sent): void {
