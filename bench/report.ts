@@ -1,4 +1,5 @@
 /** The results as a table and as JSON. */
+import { claimsMet } from "./claims.ts";
 import {
   baseOf,
   compare,
@@ -62,6 +63,11 @@ export interface Summary {
   /** What the uncounted connections did per second. */
   readonly beside: number | null;
   readonly pushes: number | null;
+  /** Until all viewers were there, if the row has some. */
+  readonly openSeconds: Spread | null;
+  /** What the server held of the memory then, and at most, in bytes. */
+  readonly openBytes: number | null;
+  readonly peakBytes: number | null;
   readonly requestBytes: number;
   readonly answerBytes: number;
   readonly serverCores: number | null;
@@ -120,6 +126,9 @@ function summarize(
     p99: figure(entry, "p99") ?? 0,
     beside: figure(entry, "beside"),
     pushes: medianOf(entry, ({ pushesPerSecond }) => pushesPerSecond),
+    openSeconds: spreadOf(entry, ({ scene }) => scene && scene.openSeconds),
+    openBytes: medianOf(entry, ({ scene }) => scene && scene.openBytes),
+    peakBytes: medianOf(entry, ({ scene }) => scene && scene.peakBytes),
     requestBytes: medianOf(entry, ({ requestBytes }) => requestBytes) ?? 0,
     answerBytes: medianOf(entry, ({ answerBytes }) => answerBytes) ?? 0,
     serverCores: medianOf(entry, ({ serverCores }) => serverCores),
@@ -134,11 +143,17 @@ function summarize(
 }
 
 function medianOf(
-  { rounds }: Entry,
+  entry: Entry,
   value: (measurement: Measurement) => number | null,
 ): number | null {
-  const values = rounds.map((round) => round && value(round));
-  return spread(numbers(values))?.median ?? null;
+  return spreadOf(entry, value)?.median ?? null;
+}
+
+function spreadOf(
+  { rounds }: Entry,
+  value: (measurement: Measurement) => number | null,
+): Spread | null {
+  return spread(numbers(rounds.map((round) => round && value(round))));
 }
 
 /** From how many busy cores on the load generator is what is measured. */
@@ -152,6 +167,9 @@ interface Column {
 
 /** The columns of a row. */
 function columnsOf({ unit, beside, pushes, goals }: RowReport): Column[] {
+  const isGoal = goals.some(({ measure, against }) =>
+    measure === "rate" && against === "node"
+  );
   return [
     {
       heading: `${unit}/s`,
@@ -166,7 +184,7 @@ function columnsOf({ unit, beside, pushes, goals }: RowReport): Column[] {
     {
       heading: "of Node",
       // Beside others it is latencies that count.
-      cell: ({ ofNode }) => beside ? "" : ratio(ofNode),
+      cell: ({ ofNode }) => beside || isGoal ? "" : ratio(ofNode),
     },
     { heading: "p50 ms", cell: ({ p50 }) => milliseconds(p50) },
     { heading: "p99 ms", cell: ({ p99 }) => milliseconds(p99) },
@@ -178,6 +196,13 @@ function columnsOf({ unit, beside, pushes, goals }: RowReport): Column[] {
       heading: "pushes/s",
       cell: (summary) => pushes ? rate(summary.pushes ?? 0) : "",
     },
+    {
+      heading: "open s",
+      cell: ({ openSeconds }) =>
+        openSeconds ? openSeconds.median.toFixed(2) : "",
+    },
+    { heading: "MiB open", cell: ({ openBytes }) => mebibytes(openBytes) },
+    { heading: "MiB at most", cell: ({ peakBytes }) => mebibytes(peakBytes) },
     ...goals.flatMap((goal, index): Column[] => [
       {
         heading: comparisonName(goal, { unit, beside }),
@@ -228,6 +253,13 @@ export function formatReport(report: Report, markdown: boolean): string {
       ...remarks(row, markdown),
     ].join("\n")
   );
+  const across = claimsMet(report.rows);
+  if (across.length > 0) {
+    const heading = markdown ? "### Across rows" : "Across rows";
+    const prefix = markdown ? "- " : "";
+    const lines = across.map((line) => `${prefix}${line}`);
+    sections.push([heading, "", ...lines].join("\n"));
+  }
   return `${[circumstances(report), ...sections].join("\n\n")}\n`;
 }
 
@@ -336,6 +368,10 @@ function verdict(comparison: Comparison | null): string {
 
 function milliseconds(value: number): string {
   return value < 0.1 ? value.toFixed(4) : value.toFixed(2);
+}
+
+function mebibytes(bytes: number | null): string {
+  return bytes === null ? "" : Math.round(bytes / 2 ** 20).toLocaleString("en");
 }
 
 function cores(value: number | null): string {

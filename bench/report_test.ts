@@ -1,10 +1,13 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { Role } from "./contestants.ts";
+import { contestants, type Role } from "./contestants.ts";
 import { DEFAULTS } from "./load/defaults.mjs";
 import type { Goal, RowInfo } from "./load/types.ts";
 import type { Entry } from "./measure.ts";
 import { failed, formatReport, type Report, reportRow } from "./report.ts";
 import { entryOf as entry, measurementOf } from "./testing.ts";
+
+/** One that claims are about. */
+const POOL = contestants.find(({ name }) => name === "pool-5.5.1")!;
 
 function report(...entries: Entry[]): Report {
   return reportOn({}, ...entries);
@@ -139,6 +142,41 @@ Deno.test("formatReport() shows pushes where there are some", () => {
   const text = formatReport(reportOn({ pushes: true }, listening), true);
   assertStringIncludes(text, "| pushes/s |");
   assertEquals(formatReport(report(listening), true).includes("pushes"), false);
+});
+
+Deno.test("formatReport() shows how long it took to open, and the memory", () => {
+  const scene = {
+    openSeconds: 1.5,
+    openBytes: 1_500 * 2 ** 20,
+    peakBytes: 2 ** 31,
+    lengths: [],
+  };
+  const opening = { ...entry("node", 3), rounds: [measurementOf({ scene })] };
+  const text = formatReport(report(opening), true);
+  assertStringIncludes(text, "| open s | MiB open | MiB at most |");
+  assertStringIncludes(text, "| 1.50 | 1,500 | 2,048 |");
+  const without = formatReport(report(entry("node", 3, 200)), true);
+  assertEquals(without.includes("MiB"), false);
+});
+
+Deno.test("formatReport() says what became of claims across rows", () => {
+  const { rows, ...rest } = reportOn(
+    { name: "tabs_100" },
+    { ...entry("pool", 5, 100), contestant: POOL },
+  );
+  const text = formatReport({ ...rest, rows }, true);
+  assertStringIncludes(text, "### Across rows\n\n- a repaint in tabs_100, ");
+  assertEquals(formatReport(report(), true).includes("Across"), false);
+});
+
+Deno.test("formatReport() shows a ratio once", () => {
+  const goals: Goal[] = [
+    { measure: "rate", against: "node", wanted: { 3: 10, 5: 10 } },
+  ];
+  const all = [entry("pool", 3, 500), entry("node", 3, 100)];
+  const text = formatReport(reportOn({ goals }, ...all), true);
+  assertStringIncludes(text, "| requests/s of Node | wanted |");
+  assertEquals(text.includes("| of Node |"), false);
 });
 
 Deno.test("formatReport() aligns the columns", () => {

@@ -39,6 +39,7 @@ export function measurementOf(
     checked: 10,
     serverCores: 0.9,
     loadCores: 0.5,
+    scene: null,
     ...said,
   };
 }

@@ -103,7 +103,9 @@ await main(async (options) => {
   ask(engine, engine.newSession(), makeTable(1, TABLE, arrow, options.index));
 
   const meter = new Meter(Deno.pid, undefined);
-  const clients = rowNamed(options.row).scripts("bare")
+  const row = rowNamed(options.row);
+  if (!("scripts" in row)) throw new TypeError("It plays no scenes");
+  const clients = row.scripts("bare")
     .map((script) => new LoopClient(engine, script, meter));
   clients.forEach((client) => client.open());
   const asking = clients.filter((client) => client.asks);

@@ -10,6 +10,9 @@ export const TABLE_ROWS = 9994;
 /** How many columns it has. */
 export const TABLE_COLUMNS = 21;
 
+/** The column that counts its rows, from 1. */
+export const TABLE_INDEX = "Row ID";
+
 /**
  * The large table's rows and columns, by name and the protocol's number of
  * their type. Its rows have the ids 0, 1, 2, ..., which are its index.

@@ -13,6 +13,7 @@ export const DEFAULTS = Object.freeze({
   byDefault: false,
   seconds: 2,
   warmup: 0.5,
+  patience: 120,
   goals: /** @type {import("./types.ts").Goal[]} */ ([]),
 });
 
@@ -21,6 +22,17 @@ export const ON_A_MILLION = Object.freeze({
   ...DEFAULTS,
   data: /** @type {const} */ ("million"),
   apart: true,
+});
+
+/** The rows in which viewers and a writer take turns. */
+export const IN_ROUNDS = Object.freeze({
+  ...DEFAULTS,
+  unit: "rounds",
+  pushes: true,
+  echo: /** @type {const} */ ("each"),
+  data: /** @type {const} */ ("superstore_indexed"),
+  seconds: 5,
+  warmup: 1,
 });
 
 /**

@@ -6,17 +6,51 @@ import { Client } from "./client.mjs";
 import { Meter } from "./meter.mjs";
 import { main } from "./options.mjs";
 import { rowNamed } from "./rows.mjs";
+import { play } from "./stage.mjs";
+import { echoScene, perspectiveTerms } from "./terms.mjs";
 
 /** @typedef {import("./options.mjs").Options} Options */
+/** @typedef {import("./types.ts").Row} Row */
+/** @typedef {import("./types.ts").SceneRow} SceneRow */
 /** @typedef {import("./types.ts").Script} Script */
 
 /** How long to wait for the first answer to count, in milliseconds. */
 const PATIENCE_MS = 60_000;
 
-await main(async (options) => {
-  const { beside, scripts: make } = rowNamed(options.row);
+/** What makes names of views unique. */
+const RUN = `bench_${process.pid}`;
+
+await main((options) => {
+  const row = rowNamed(options.row);
+  return "scene" in row ? playScene(row, options) : runLoops(row, options);
+});
+
+/**
+ * Measures viewers and a writer who take turns.
+ *
+ * @param {SceneRow} row
+ * @param {Options} options
+ */
+function playScene({ scene: make, patience }, options) {
+  const scene = make(RUN);
+  const { url, echo } = options;
+  if (echo === undefined) {
+    return play(scene, perspectiveTerms(scene), options, patience);
+  }
+  const like = echoScene(scene, typeof echo === "number" ? "request" : echo);
+  const each = { ...options, url: `${url}?each` };
+  return play(like.scene, like.terms, each, patience);
+}
+
+/**
+ * Measures connections that each go on by themselves.
+ *
+ * @param {Row} row
+ * @param {Options} options
+ */
+async function runLoops({ beside, scripts: make }, options) {
   const pause = beside ? options.pause : 0;
-  const scripts = make(`bench_${process.pid}`)
+  const scripts = make(RUN)
     .map((script) => script.counted ? { ...script, pause } : script);
   const meter = new Meter(options.serverPid, process.pid);
   const clients = options.echo === undefined
@@ -28,7 +62,7 @@ await main(async (options) => {
   await Promise.all(clients.map((client) => client.finish()));
   await Promise.all(clients.map((client) => client.close()));
   return meter.result();
-});
+}
 
 /**
  * Lets the clients warm up, then counts, and goes on until there is something.

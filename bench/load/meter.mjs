@@ -77,6 +77,15 @@ export class Meter {
   }
 
   /**
+   * Counts answers that were checked and not sampled.
+   *
+   * @param {number} answers
+   */
+  addChecked(answers) {
+    this.#checked += answers;
+  }
+
+  /**
    * Says whether the nth answer of a connection is one to check.
    *
    * @param {number} nth from 0
@@ -111,6 +120,7 @@ export class Meter {
       checked: this.#checked,
       serverCores: this.#server.cores(this.#seconds),
       loadCores: this.#load.cores(this.#seconds),
+      scene: null,
     };
   }
 }

@@ -12,8 +12,9 @@ import { parseArgs } from "node:util";
  *   for those who are measured beside others
  * @property {string} url of the server, if there is one
  * @property {number | undefined} serverPid its process
- * @property {"request" | number | undefined} echo for an echo server: what it
- *   sends back, the request or so many bytes
+ * @property {"request" | number | readonly number[] | undefined} echo for an
+ *   echo server: what it sends back, the request, or so many bytes, or in a
+ *   scene so many for each of its frames
  * @property {string} engine package of the engine, if there is no server
  * @property {string} data file of the table, if there is no server
  * @property {string | undefined} index its index, if it has one
@@ -49,11 +50,17 @@ export function loadOptions(args) {
     pause: Number(values.pause),
     url: values.url,
     serverPid: pid === undefined ? undefined : Number(pid),
-    echo: echo === undefined || echo === "request" ? echo : Number(echo),
+    echo: echoOption(echo),
     engine: values.engine,
     data: values.data,
     index: values.index,
   };
+}
+
+/** @param {string | undefined} value */
+function echoOption(value) {
+  if (value === undefined || value === "request") return value;
+  return value.includes(",") ? value.split(",").map(Number) : Number(value);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { TABLE_ROWS } from "./data.mjs";
 import { quantile } from "./meter.mjs";
-import { rows } from "./rows.mjs";
-import type { Script } from "./types.ts";
+import { rows as allRows } from "./rows.mjs";
+import type { Row, Script } from "./types.ts";
 import {
   bytesField,
   complaint,
@@ -18,6 +18,9 @@ import {
 /** An answer as the engine writes it: a request with other fields in it. */
 const answer = request;
 
+/** Those in which each connection goes on by itself. */
+const rows = allRows.filter((row): row is Row => "scripts" in row);
+
 /** The scripts of each row; some take long to make. */
 const scripts = new Map(
   rows.map((row) => [row.name, row.scripts("test")] as const),
@@ -29,7 +32,7 @@ function scriptsOf(name: string): Script[] {
 }
 
 Deno.test("rows have names of their own", () => {
-  const names = rows.map(({ name }) => name);
+  const names = allRows.map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
 });
 
@@ -80,10 +83,18 @@ Deno.test("the window row reads every window once before it repeats", () => {
   assertEquals(new Set(bodies).size, TABLE_ROWS - 49);
 });
 
-Deno.test("the window row has a view for each connection", () => {
-  const views = scriptsOf("window")
-    .map(({ open }) => readAnswer(open[0]!.frame).body.toString());
+Deno.test("the window row has a view for each connection, all of one config", () => {
+  const made = scriptsOf("window")
+    .map(({ open }) => readAnswer(open[0]!.frame).body);
+  const views = made.map((body) => stringField(body, 1));
   assertEquals(new Set(views).size, 8);
+  const configs = made.map((body) => bytesField(body, 2).toString());
+  assertEquals(new Set(configs).size, 1);
+});
+
+Deno.test("everybody in the window row reads the same windows", () => {
+  const firsts = scriptsOf("window").map(({ first }) => first);
+  assertEquals(firsts, new Array(8).fill(0));
 });
 
 /** The frames with which the views of a script are made. */
@@ -160,6 +171,18 @@ Deno.test("complaint() reads the server's error", () => {
     writer.tag(1, 2).string("no");
   });
   assertEquals(complaint(asked, frame), "server error: no");
+});
+
+Deno.test("complaint() lets a server not know what is optional", () => {
+  const asked = tableSize(5, "t");
+  const errorOf = (text: string) =>
+    answer(5, "t", 50, (writer) => {
+      writer.tag(1, 2).string(text);
+    }).frame;
+  const unknown = errorOf("Unhandled request type 2");
+  assertMatch(complaint(asked, unknown)!, /Unhandled/);
+  assertEquals(complaint({ ...asked, optional: true }, unknown), undefined);
+  assertMatch(complaint({ ...asked, optional: true }, errorOf("no"))!, /no/);
 });
 
 Deno.test("quantile() takes a value that was measured", () => {

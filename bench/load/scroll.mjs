@@ -1,8 +1,9 @@
 // @ts-check
 /**
  * Somebody scrolls: a flat view of their own, 50 rows of all columns, then the
- * next 50. No window is read twice before all that are prepared have been, so
- * a server that remembers its answers has little use for that here.
+ * next 50. Nobody reads a window twice before all that are prepared have been,
+ * so a server that remembers its answers has little use for that if only one
+ * scrolls.
  */
 import { MILLION, TABLE, TABLE_COLUMNS, TABLE_ROWS } from "./data.mjs";
 import {
@@ -51,10 +52,9 @@ const LARGE = {
  * One who scrolls superstore.
  *
  * @param {string} view its name
- * @param {number} [from] where in the table to begin, from 0 to 1
  */
-export function scrollSuperstore(view, from) {
-  return script(SUPERSTORE, view, from);
+export function scrollSuperstore(view) {
+  return script(SUPERSTORE, view);
 }
 
 /**
@@ -69,10 +69,9 @@ export function scrollMillion(view) {
 /**
  * @param {Scrolled} table
  * @param {string} view
- * @param {number} from
  * @returns {import("./types.ts").Script}
  */
-function script(table, view, from = 0) {
+function script(table, view) {
   const windows = table.rows - WINDOW_ROWS + 1;
   const length = Math.min(windows, MOST);
   const loop = Array.from(
@@ -82,7 +81,7 @@ function script(table, view, from = 0) {
   return {
     open: [makeFlatView(1, TABLE, view)],
     loop,
-    first: Math.floor(from * length),
+    first: 0,
     close: [deleteView(2, view)],
     counted: true,
   };

@@ -13,6 +13,8 @@ export interface Request {
   readonly kind: number;
   /** Whether it has no answer but pushes, whenever the server has one. */
   readonly subscribes?: boolean;
+  /** Whether a server may answer that it doesn't know such a request. */
+  readonly optional?: boolean;
   /**
    * Looks into the answer's message of that kind.
    *
@@ -31,6 +33,13 @@ export interface ViewConfig {
   readonly atLeast?: { readonly column: string; readonly value: number };
   /** The column by which to sort, descending. */
   readonly sort?: string;
+  /** How each column's values become one. */
+  readonly aggregates?: Readonly<Record<string, string>>;
+}
+
+/** One that names its columns. */
+export interface NamedColumns extends ViewConfig {
+  readonly columns: readonly string[];
 }
 
 /** What one connection does: all of `open`, `loop` again and again, `close`. */
@@ -53,6 +62,55 @@ export interface Script {
   readonly close: readonly Request[];
   /** `false` for a connection that makes others busy; it is counted apart. */
   readonly counted: boolean;
+}
+
+/** Requests that are sent at once; the next ones when these are answered. */
+export type Step = readonly Request[];
+
+/** What somebody who looks at a view does. */
+export interface Part {
+  /** Sent before the clock starts; one of them is the subscription. */
+  readonly open: readonly Step[];
+  /**
+   * Sent after a push. After the next push the next of these, so that answers
+   * of two rounds can be told apart. The last answer is what is then seen.
+   */
+  readonly repaints: readonly (readonly Step[])[];
+  /** Sent at once after the clock has stopped. */
+  readonly close: Step;
+}
+
+/**
+ * Viewers and a writer, who take turns. A round is an update, a push to every
+ * viewer, and every viewer's requests after that; then comes the next update.
+ */
+export interface Scene {
+  readonly viewers: readonly Part[];
+  /** Whether they open one after the other, not all at once. */
+  readonly oneByOne: boolean;
+  /** The writer's, one after the other, again and again. */
+  readonly updates: readonly Request[];
+  /** What the writer asks after the last round. */
+  readonly close: Step;
+  /** How many rounds are counted, if the time is over before. */
+  readonly leastRounds: number;
+  /** Looks into the message of a push and says what is wrong with it. */
+  readonly checkPush: (body: Uint8Array) => string | undefined;
+}
+
+/** What the frames of a scene have to be. */
+export interface Terms {
+  /** Says what is wrong with an answer. */
+  judge(asked: Request, frame: Uint8Array): string | undefined;
+  /** The same without looking into the message. */
+  glance(asked: Request, frame: Uint8Array): string | undefined;
+  /** Says what is wrong with a push. */
+  judgePush(frame: Uint8Array): string | undefined;
+  /**
+   * What all viewers must get alike in a round, and other than in the round
+   * before; `null` if that isn't so.
+   */
+  common(frame: Uint8Array): Uint8Array | null;
 }
 
 /** A figure of a contestant in a row. */
@@ -96,13 +154,14 @@ export interface RowInfo {
   readonly pushes: boolean;
   /**
    * What the echo server sends back to be comparable: each request as it came,
-   * or a frame as long as this row's mean answer. `null` if nothing would be.
+   * a frame as long as this row's mean answer, or for each request and update
+   * frames as long as its own answer and pushes. `null` if nothing would be.
    */
-  readonly echo: "request" | "answer" | null;
+  readonly echo: "request" | "answer" | "each" | null;
   /** Whether the bare engine is a limit here. */
   readonly bare: boolean;
   /** Which table is served. */
-  readonly data: "superstore" | "million";
+  readonly data: "superstore" | "superstore_indexed" | "million";
   /**
    * Whether each turn has a server of its own, and no other one runs: for what
    * takes much memory and leaves much behind.
@@ -114,13 +173,21 @@ export interface RowInfo {
   readonly seconds: number;
   /** How long it runs before that if nothing else is said. */
   readonly warmup: number;
+  /** How many seconds all may take until the connections are ready. */
+  readonly patience: number;
   readonly goals: readonly Goal[];
 }
 
-/** A workload. */
+/** A workload in which each connection goes on by itself. */
 export interface Row extends RowInfo {
   /** Makes one script per connection. `run` makes names of views unique. */
   scripts(run: string): Script[];
+}
+
+/** A workload in which viewers and a writer take turns. */
+export interface SceneRow extends RowInfo {
+  /** Makes it. `run` makes names of views unique. */
+  scene(run: string): Scene;
 }
 
 /** A response, taken apart just far enough to be checked. */
@@ -139,6 +206,28 @@ export interface Latency {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+}
+
+/** What a process and its children hold of the memory, in bytes. */
+export interface Memory {
+  readonly now: number;
+  /** The most that each has held so far. */
+  readonly peak: number;
+}
+
+/** What is measured of a scene beside its rounds. */
+export interface SceneFigures {
+  /** From the first viewer's first request to the last one's last answer. */
+  readonly openSeconds: number;
+  /** What the server held then; `null` where it can't be read. */
+  readonly openBytes: number | null;
+  /** The most that it held. */
+  readonly peakBytes: number | null;
+  /**
+   * How long the frames of a round are: the writer's answer, the push, and
+   * each answer to a viewer.
+   */
+  readonly lengths: readonly number[];
 }
 
 /** What one contestant did in one row in one round. */
@@ -164,6 +253,8 @@ export interface Measurement {
   readonly serverCores: number | null;
   /** Busy cores of the load generator; `null` if there is none. */
   readonly loadCores: number | null;
+  /** If the row is a scene. */
+  readonly scene: SceneFigures | null;
 }
 
 /** What a load generator prints: one line, one of these. */

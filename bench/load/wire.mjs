@@ -11,9 +11,19 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** The kinds of request that the rows send. */
 export const Kind = Object.freeze({
+  features: 3,
+  hostedTables: 4,
+  makePort: 5,
   makeView: 6,
+  tableSchema: 7,
   tableSize: 8,
+  validateExpression: 9,
+  columnPaths: 10,
   deleteView: 11,
+  dimensions: 12,
+  expressionSchema: 13,
+  viewConfig: 14,
+  viewSchema: 15,
   viewToArrow: 16,
   onUpdate: 21,
   columnsString: 24,
@@ -23,14 +33,20 @@ export const Kind = Object.freeze({
 
 const SERVER_ERROR = 50;
 
+/** How the engine's answer begins to a request of a kind it doesn't know. */
+const UNKNOWN_KIND = "Unhandled request type";
+
 /** The number of a sort order. */
 const DESCENDING = 2;
+
+/** The number of the way in which a subscriber is told what changed. */
+const ROW_MODE = 0;
 
 /**
  * Builds a request.
  *
  * @param {number} msgId
- * @param {string} entityId a table's name or a view's id
+ * @param {string} entityId a table's name or a view's id, or nothing
  * @param {number} kind
  * @param {(writer: BinaryWriter) => void} [body] writes the message's fields
  * @param {Request["check"]} [check]
@@ -39,7 +55,7 @@ const DESCENDING = 2;
 export function request(msgId, entityId, kind, body = () => {}, check) {
   const writer = new BinaryWriter();
   writer.tag(1, WireType.Varint).uint32(msgId);
-  writer.tag(2, WireType.LengthDelimited).string(entityId);
+  if (entityId) writer.tag(2, WireType.LengthDelimited).string(entityId);
   writer.tag(kind, WireType.LengthDelimited).fork();
   body(writer);
   const frame = writer.join().finish();
@@ -151,6 +167,7 @@ export function makeFlatView(msgId, table, view) {
  */
 export function makeView(msgId, table, view, config) {
   const { groupBy = [], splitBy = [], columns, atLeast, sort } = config;
+  const { aggregates = {} } = config;
   return request(msgId, table, Kind.makeView, (writer) => {
     writer.tag(1, WireType.LengthDelimited).string(view);
     writer.tag(2, WireType.LengthDelimited).fork();
@@ -180,6 +197,12 @@ export function makeView(msgId, table, view, config) {
       writer.tag(1, WireType.LengthDelimited).string(sort);
       writer.tag(2, WireType.Varint).int32(DESCENDING).join();
     }
+    for (const [column, aggregate] of Object.entries(aggregates)) {
+      writer.tag(7, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(column);
+      writer.tag(2, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(aggregate).join().join();
+    }
     writer.join();
   });
 }
@@ -193,6 +216,20 @@ export function makeView(msgId, table, view, config) {
  */
 export function onUpdate(msgId, view) {
   return { ...request(msgId, view, Kind.onUpdate), subscribes: true };
+}
+
+/**
+ * `view_on_update` with the rows that changed. Its answers are the pushes.
+ *
+ * @param {number} msgId
+ * @param {string} view
+ * @returns {Request}
+ */
+export function onUpdateRows(msgId, view) {
+  const asked = request(msgId, view, Kind.onUpdate, (writer) => {
+    writer.tag(1, WireType.Varint).int32(ROW_MODE);
+  });
+  return { ...asked, subscribes: true };
 }
 
 /**
@@ -236,6 +273,27 @@ export function columnsString(msgId, view, start, end, check) {
 }
 
 /**
+ * `view_to_columns_string` as a `<perspective-viewer>` sends it: the upper
+ * left corner of the view, with the rows' ids.
+ *
+ * @param {number} msgId
+ * @param {string} view
+ * @param {number} rows
+ * @param {number} columns
+ * @param {Request["check"]} check
+ */
+export function cornerString(msgId, view, rows, columns, check) {
+  return request(msgId, view, Kind.columnsString, (writer) => {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.Varint).uint32(0);
+    writer.tag(2, WireType.Varint).uint32(0);
+    writer.tag(3, WireType.Varint).uint32(rows);
+    writer.tag(4, WireType.Varint).uint32(columns).join();
+    writer.tag(2, WireType.Varint).bool(true);
+  }, check);
+}
+
+/**
  * `view_to_columns_string` of all rows.
  *
  * @param {number} msgId
@@ -258,7 +316,9 @@ export function allColumnsString(msgId, view, check) {
 export function complaint(asked, frame) {
   const answer = readAnswer(frame);
   if (answer.kind === SERVER_ERROR) {
-    return `server error: ${stringField(answer.body, 1)}`;
+    const message = stringField(answer.body, 1);
+    if (asked.optional && message.startsWith(UNKNOWN_KIND)) return undefined;
+    return `server error: ${message}`;
   }
   if (answer.msgId !== asked.msgId || answer.kind !== asked.kind) {
     return `answer to ${answer.msgId} of kind ${answer.kind}, ` +

@@ -21,7 +21,7 @@ export const row = {
   bare: true,
   seconds: 5,
   warmup: 1,
-  goals: [toPeers("rate")],
+  goals: [toPeers("rate", 1.8)],
   scripts: (run) =>
     Array.from(
       { length: CONNECTIONS },

@@ -16,7 +16,7 @@ export const row = {
   bare: true,
   seconds: 5,
   warmup: 1,
-  goals: [toPeers("rate")],
+  goals: [toPeers("rate", 10)],
   scripts: (run) =>
     Array.from(
       { length: CONNECTIONS },
