@@ -75,6 +75,9 @@ const AGEING_FUNCTION = /\b(random|now|today)\b/i;
  */
 const AGEING_FILTER = /\bnull\b/i;
 
+/** What a `Sort` does if it sorts columns: `SORT_COL_ASC` and the like. */
+const COLUMN_SORTS: ReadonlySet<number> = new Set([3, 4, 7, 8]);
+
 /** Bytes of the longest config whose views are shared (Invariant 8). */
 const LONGEST_CONFIG = 65_536;
 
@@ -83,15 +86,18 @@ const LONGEST_CONFIG = 65_536;
  * same; `undefined` if views of it may differ by when they were made, if it
  * holds what isn't known here, or if it is very long.
  *
- * Those that may differ are listed in the constants above; and views that are
- * split and sorted, whose columns, or rows, stay where they were.
+ * Those that may differ are listed in the constants above. Besides, in a view
+ * that is split, columns that are sorted stay where they were, and rows as
+ * well if nothing is grouped.
  */
 export function viewKey(config: Uint8Array): string | undefined {
   if (config.length > LONGEST_CONFIG) return undefined;
   const parts: { field: number; key: string; bytes: string }[] = [];
   let ages = false;
-  let isSplit = false;
-  let isSorted = false;
+  let groups = false;
+  let splits = false;
+  let sortsRows = false;
+  let sortsColumns = false;
   forEachField(config, (field, reader, wireType) => {
     const start = reader.pos;
     reader.skip(wireType, field);
@@ -102,12 +108,18 @@ export function viewKey(config: Uint8Array): string | undefined {
       const value = new BinaryReader(bytes).bytes();
       if (MAPS.has(field)) key = latin1(fieldOf(value, 1));
       ages ||= isAgeing(field, value);
+      if (field === Field.SORT) {
+        if (COLUMN_SORTS.has(sortOf(value))) sortsColumns = true;
+        else sortsRows = true;
+      }
     } else if (MAPS.has(field)) ages = true;
-    isSplit ||= field === Field.SPLIT_BY;
-    isSorted ||= field === Field.SORT;
+    groups ||= field === Field.GROUP_BY;
+    splits ||= field === Field.SPLIT_BY;
     parts.push({ field, key, bytes: `${wireType}:${latin1(bytes)}` });
   });
-  if (ages || isSplit && isSorted) return undefined;
+  if (ages || splits && (sortsColumns || sortsRows && !groups)) {
+    return undefined;
+  }
   // A sort is stable: what is repeated keeps its order.
   parts.sort((a, b) =>
     a.field - b.field || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
@@ -189,6 +201,16 @@ function isAgeing(field: number, value: Uint8Array): boolean {
     if (!AGELESS_AGGREGATES.has(name)) ages = true;
   });
   return ages || !isNamed;
+}
+
+/** What a `Sort` does. */
+function sortOf(sort: Uint8Array): number {
+  let op = 0;
+  forEachField(sort, (field, reader, wireType) => {
+    if (field === 2 && wireType === 0) op = reader.int32();
+    else reader.skip(wireType, field);
+  });
+  return op;
 }
 
 /** The bytes of a field: the last of them counts, or the first of a list. */

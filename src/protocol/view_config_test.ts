@@ -346,12 +346,21 @@ Deno.test("viewKey() is undefined for filters about null", () => {
   assert(viewKey(config(filter("x", "annulled"))) !== undefined);
 });
 
-Deno.test("viewKey() is undefined for what is split and sorted", () => {
-  const sorted = sort("x", 1);
-  assertEquals(viewKey(config(split("a"), sorted)), undefined);
-  assertEquals(viewKey(config(sorted, group("g"), split("a"))), undefined);
+Deno.test("viewKey() is undefined for sorted columns, and for sorted rows without groups, of what is split", () => {
+  for (const op of [1, 2, 5, 6]) {
+    const sorted = sort("x", op);
+    assertEquals(viewKey(config(split("a"), sorted)), undefined);
+    assert(viewKey(config(sorted, group("g"), split("a"))) !== undefined);
+    assert(viewKey(config(group("g"), sorted)) !== undefined);
+  }
+  for (const op of [3, 4, 7, 8]) {
+    const sorted = sort("x", op);
+    assertEquals(viewKey(config(split("a"), sorted)), undefined);
+    assertEquals(viewKey(config(sorted, group("g"), split("a"))), undefined);
+    // There is nothing to sort.
+    assert(viewKey(config(group("g"), sorted)) !== undefined);
+  }
   assert(viewKey(config(group("g"), split("a"))) !== undefined);
-  assert(viewKey(config(group("g"), sorted)) !== undefined);
 });
 
 Deno.test("viewKey() is undefined for fields that aren't known", () => {
