@@ -221,6 +221,17 @@ export function kindName(kind: number): string {
   return `${BY_NUMBER[kind]?.name ?? "unknown"} (${kind})`;
 }
 
+const ENDED_BY: ReadonlyMap<number, number> = new Map(
+  Object.entries(KINDS).flatMap(([kind, { ends }]) =>
+    ends === undefined ? [] : [[ends, Number(kind)]]
+  ),
+);
+
+/** The kind of request that ends a subscription of `kind`. */
+export function endedBy(kind: number): number {
+  return ENDED_BY.get(kind)!;
+}
+
 /** Whether an engine of `line` has `kind`. */
 export function hasKind(line: Line, kind: number): boolean {
   const info = BY_NUMBER[kind];

@@ -153,30 +153,26 @@ export function shapeOf(config: Uint8Array): string {
  * sort or compute.
  */
 export function isFlat(config: Uint8Array): boolean {
-  const others: readonly number[] = [
-    Field.GROUP_BY,
-    Field.SPLIT_BY,
-    Field.SORT,
-    Field.EXPRESSIONS,
-  ];
-  let flat = true;
-  forEachField(config, (field, reader, wireType) => {
-    if (others.includes(field)) flat = false;
-    reader.skip(wireType);
-  });
-  return flat;
+  const { GROUP_BY, SPLIT_BY, SORT, EXPRESSIONS } = Field;
+  return fieldsIn(config)
+    .isDisjointFrom(new Set([GROUP_BY, SPLIT_BY, SORT, EXPRESSIONS]));
 }
 
 /** Whether a `ViewConfig` groups or splits by columns, and by nothing computed. */
 export function isGrouped(config: Uint8Array): boolean {
-  let groups = false;
-  let computes = false;
+  const fields = fieldsIn(config);
+  return (fields.has(Field.GROUP_BY) || fields.has(Field.SPLIT_BY)) &&
+    !fields.has(Field.EXPRESSIONS);
+}
+
+/** The fields that a config fills. */
+function fieldsIn(config: Uint8Array): Set<number> {
+  const fields = new Set<number>();
   forEachField(config, (field, reader, wireType) => {
-    if (field === Field.GROUP_BY || field === Field.SPLIT_BY) groups = true;
-    if (field === Field.EXPRESSIONS) computes = true;
+    fields.add(field);
     reader.skip(wireType, field);
   });
-  return groups && !computes;
+  return fields;
 }
 
 /** Whether one field of a config makes views differ by when they were made. */

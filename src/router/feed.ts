@@ -11,7 +11,7 @@ import { portWithoutDelta } from "../protocol/requests.ts";
 
 /** What a {@linkcode Feed} needs of the router. */
 export interface FeedHost {
-  /** Hands `frame` to the subscription `msgId` of a client. */
+  /** Hands `frame` to a client's subscription `msgId`, or to its request that waited for one like it. */
   deliver(msgId: number, frame: Uint8Array, header: Header): void;
   /** An engine pushed something, and so many clients get it. */
   countPushes(clients: number): void;

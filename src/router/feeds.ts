@@ -5,18 +5,12 @@
  */
 
 import { simpleRequest } from "../protocol/answers.ts";
-import { Kind } from "../protocol/kinds.ts";
+import { endedBy } from "../protocol/kinds.ts";
 import type { Asker } from "./asker.ts";
 import { Feed } from "./feed.ts";
 import { ownRoute, type Route } from "./route.ts";
 import type { Step } from "./session_host.ts";
 import type { EngineView } from "./view.ts";
-
-/** Which request ends a subscription on a view. */
-const ENDED_BY: ReadonlyMap<number, number> = new Map([
-  [Kind.VIEW_ON_UPDATE, Kind.VIEW_REMOVE_ON_UPDATE],
-  [Kind.VIEW_ON_REMOVE, Kind.VIEW_REMOVE_ON_REMOVE],
-]);
 
 /**
  * Whether something can be subscribed to, or not any more, now: what others
@@ -140,7 +134,7 @@ function ending(
     ended();
     settled(asker, view, kind, feed);
   };
-  return asker.marker(view, reached, ENDED_BY.get(kind)!, id);
+  return asker.marker(view, reached, endedBy(kind), id);
 }
 
 /** The engine has done something to `feed` that others may have waited for. */

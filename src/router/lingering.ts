@@ -85,7 +85,9 @@ export class Lingering {
       ? () => {}
       : later(viewLinger, () => this.#drop(view));
     this.#views.set(view, cancel);
-    if (this.#views.size > MOST_VIEWS) this.#drop(first(this.#views.keys())!);
+    if (this.#views.size > MOST_VIEWS) {
+      this.#drop(this.#views.keys().next().value!);
+    }
     const making = (it: EngineView) => this.#host.makingMicros(it);
     this.#trim(this.#on(view.replica), making, MOST_MAKING, view);
   }
@@ -156,9 +158,4 @@ export class Lingering {
     this.take(view);
     this.#host.remove(view, owner);
   }
-}
-
-function first<T>(values: Iterable<T>): T | undefined {
-  for (const value of values) return value;
-  return undefined;
 }

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Kind } from "../protocol/kinds.ts";
 import { errorOf, makeView, message, parts, uint } from "../testing/frames.ts";
 import { routing, tinyRouting } from "../testing/routing.ts";
-import { Lingering } from "./lingering.ts";
+import { type Later, Lingering } from "./lingering.ts";
 import type { Replica } from "./replica.ts";
 import type { EngineView } from "./view.ts";
 
@@ -29,6 +29,10 @@ function clock() {
   };
 }
 
+/** A router in which views linger for a second, by the clock `later`. */
+const lingers = (later: Later) =>
+  tinyRouting({ sharing: true, viewLinger: 1000, later });
+
 const config = (column: string) =>
   message((writer) => writer.tag(1, 2).string(column));
 
@@ -36,11 +40,7 @@ const config = (column: string) =>
 
 Deno.test("A view that nobody has any more stays for a while", () => {
   const { later, pass, waiting } = clock();
-  const { engine, router, open } = tinyRouting({
-    sharing: true,
-    viewLinger: 1000,
-    later,
-  });
+  const { engine, router, open } = lingers(later);
   const first = open();
   first.ask(1, "t", TABLE_MAKE_VIEW, makeView("a", config("x")));
   first.ask(2, "a", VIEW_DELETE);
@@ -62,11 +62,7 @@ Deno.test("A view that nobody has any more stays for a while", () => {
 
 Deno.test("A view that lingers isn't pushed to", () => {
   const { later } = clock();
-  const { engine, open } = tinyRouting({
-    sharing: true,
-    viewLinger: 1000,
-    later,
-  });
+  const { engine, open } = lingers(later);
   const client = open();
   client.ask(1, "t", TABLE_MAKE_VIEW, makeView("a"));
   client.ask(2, "a", VIEW_ON_UPDATE);
@@ -79,11 +75,7 @@ Deno.test("A view that lingers isn't pushed to", () => {
 
 Deno.test("A view whose engine records rows doesn't linger", () => {
   const { later, waiting } = clock();
-  const { engine, open } = tinyRouting({
-    sharing: true,
-    viewLinger: 1000,
-    later,
-  });
+  const { engine, open } = lingers(later);
   const client = open();
   client.ask(1, "t", TABLE_MAKE_VIEW, makeView("a"));
   client.ask(2, "a", VIEW_ON_UPDATE, uint(1, 0));
@@ -95,11 +87,7 @@ Deno.test("A view whose engine records rows doesn't linger", () => {
 Deno.test("A view that lingers doesn't hinder deleting its table", () => {
   for (const isImmediate of [0, 1]) {
     const { later, waiting } = clock();
-    const { engine, router, open } = tinyRouting({
-      sharing: true,
-      viewLinger: 1000,
-      later,
-    });
+    const { engine, router, open } = lingers(later);
     const client = open();
     client.ask(1, "t", TABLE_MAKE_VIEW, makeView("a"));
     client.ask(2, "a", VIEW_DELETE);
@@ -112,11 +100,7 @@ Deno.test("A view that lingers doesn't hinder deleting its table", () => {
 
 Deno.test("A view of a table that goes with it doesn't linger", () => {
   const { later } = clock();
-  const { engine, open } = tinyRouting({
-    sharing: true,
-    viewLinger: 1000,
-    later,
-  });
+  const { engine, open } = lingers(later);
   const client = open();
   client.ask(1, "t", TABLE_MAKE_VIEW, makeView("a"));
   client.ask(2, "t", Kind.TABLE_DELETE);
@@ -159,11 +143,7 @@ Deno.test("Views that linger make room for one that finds no memory", () => {
 
 Deno.test("The clock is stopped when the router closes", async () => {
   const { later, waiting } = clock();
-  const { router, open } = tinyRouting({
-    sharing: true,
-    viewLinger: 1000,
-    later,
-  });
+  const { router, open } = lingers(later);
   const client = open();
   client.ask(1, "t", TABLE_MAKE_VIEW, makeView("a"));
   client.ask(2, "a", VIEW_DELETE);

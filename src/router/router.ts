@@ -181,7 +181,8 @@ export class Router
   readonly waits: boolean;
   /** See {@linkcode SessionHost.sharing}. */
   readonly sharing: boolean;
-  readonly #memory: ReadMemory;
+  /** Answers that can be given again. */
+  readonly memory: ReadMemory;
   /** What was read of tables. */
   readonly #tableReads = new Map<string, Reads>();
   readonly #sequencer: Sequencer;
@@ -230,7 +231,7 @@ export class Router
     this.sharing = options.sharing;
     const viewLinger = this.sharing ? options.viewLinger : 0;
     this.views = new ViewIndex(this, viewLinger, options.later);
-    this.#memory = new ReadMemory(options.cacheSize);
+    this.memory = new ReadMemory(options.cacheSize);
     this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
     const { maxInFlight, maxInFlightSize } = options;
@@ -294,17 +295,12 @@ export class Router
 
   // -- For sessions ----------------------------------------------------------
 
-  /** See {@linkcode SessionHost.memory}. */
-  get memory(): ReadMemory {
-    return this.#memory;
-  }
-
   /** See {@linkcode SessionHost.readsOf}. */
   readsOf(table: string): Reads | undefined {
     if (!this.sharing || this.replicas[0]!.isForeign) return undefined;
     let reads = this.#tableReads.get(table);
     if (reads === undefined) {
-      reads = this.#memory.reads(() => this.#tableReads.delete(table));
+      reads = this.memory.reads(() => this.#tableReads.delete(table));
       this.#tableReads.set(table, reads);
     }
     return reads;
@@ -318,7 +314,7 @@ export class Router
   /** See {@linkcode ViewIndexHost.newReads}. */
   newReads(): Reads | undefined {
     const remembers = this.sharing && !this.replicas[0]!.isForeign;
-    return remembers ? this.#memory.reads() : undefined;
+    return remembers ? this.memory.reads() : undefined;
   }
 
   /** See {@linkcode SessionHost.version}. */
@@ -766,7 +762,7 @@ export class Router
       computed,
       joined,
       remembered,
-      cacheSize: this.#memory.size,
+      cacheSize: this.memory.size,
     };
   }
 

@@ -6,13 +6,12 @@
 
 import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
-import type { Header } from "../protocol/header.ts";
+import type { FeedHost } from "./feed.ts";
 import type { ReadMemory, Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
-import type { Tables } from "./tables.ts";
 import type { EngineView, ViewNames } from "./view.ts";
-import type { ViewIndex } from "./view_index.ts";
+import type { ViewIndex, ViewIndexHost } from "./view_index.ts";
 
 /**
  * What a frame is to whoever writes it out.
@@ -72,13 +71,12 @@ export interface Holding {
 }
 
 /** What a session needs of the router that opened it. */
-export interface SessionHost {
+export interface SessionHost
+  extends FeedHost, Omit<ViewIndexHost, "makingMicros" | "newReads"> {
   /** The line of the engine. */
   readonly line: Line;
   /** Names for views. */
   readonly viewNames: ViewNames;
-  /** Which tables have views. */
-  readonly tables: Tables;
   /**
    * Whether a request may have to wait, and a change be under way while
    * something else is asked. Otherwise there is nothing to predict, either.
@@ -96,8 +94,6 @@ export interface SessionHost {
   register(route: Route): number;
   /** What `msgId` stands for at the engine. */
   route(msgId: number): Route | undefined;
-  /** Nobody waits for `msgId` any more. */
-  unregister(msgId: number): void;
   /**
    * Hands a change of `table` to the sequencer, with its `port` if it may share
    * a poll.
@@ -123,13 +119,6 @@ export interface SessionHost {
   ): void;
   /** Hands requests of `owner` on `view` to its engine, with nothing between them. */
   together(steps: readonly Step[], view: EngineView, owner: object): void;
-  /** Asks the engine of `view` something on the router's own account, in `owner`'s turn. */
-  askView(
-    view: EngineView,
-    kind: number,
-    owner: object,
-    take: Route["take"],
-  ): void;
   /** Where `owner` best makes a view of `shape`, which may be flat. */
   placeView(
     owner: object,
@@ -167,14 +156,8 @@ export interface SessionHost {
   version(replica: Replica, table: string): number;
   /** `table` was deleted. */
   tableGone(table: string): void;
-  /** Hands `frame` to the request `msgId`, which waited for one like it. */
-  deliver(msgId: number, frame: Uint8Array, header: Header): void;
   /** A read was answered, or is going to be. */
   countRead(how: "computed" | "joined" | "remembered"): void;
-  /** Has sessions retry that hold requests. */
-  wake(): void;
-  /** The lazy deletes `waiting` of `table`, which has no more views, happen. */
-  deleteTable(table: string, waiting: readonly number[]): void;
   /** Tells whoever subscribed that the list of hosted tables has changed. */
   notifyHostedTables(): void;
   /** Request `msgId` deletes `table` lazily. */
@@ -191,6 +174,4 @@ export interface SessionHost {
   countDropped(): void;
   /** A client's view began (1) or ended (-1). */
   countViews(difference: 1 | -1): void;
-  /** An engine pushed something, and so many clients get it. */
-  countPushes(clients: number): void;
 }

@@ -7,7 +7,7 @@
 import { emptyAnswer, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, Reframed } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
-import { Kind, type KindInfo } from "../protocol/kinds.ts";
+import { endedBy, Kind, type KindInfo } from "../protocol/kinds.ts";
 import {
   portWithoutDelta,
   subscriptionId,
@@ -22,15 +22,6 @@ import type { View } from "./view.ts";
 
 /** Port numbers that fit beside a `msg_id` in a {@linkcode FrameRole}. */
 const PORTS = 0x1_0000;
-
-/** Which request ends a subscription of a kind. */
-const ENDED_BY: ReadonlyMap<number, number> = new Map([
-  [Kind.GET_HOSTED_TABLES, Kind.REMOVE_HOSTED_TABLES_UPDATE],
-  [Kind.TABLE_ON_DELETE, Kind.TABLE_REMOVE_DELETE],
-  [Kind.VIEW_ON_UPDATE, Kind.VIEW_REMOVE_ON_UPDATE],
-  [Kind.VIEW_ON_DELETE, Kind.VIEW_REMOVE_DELETE],
-  [Kind.VIEW_ON_REMOVE, Kind.VIEW_REMOVE_ON_REMOVE],
-]);
 
 /**
  * Begins and ends subscriptions. Those on a view are remembered with the view,
@@ -165,7 +156,7 @@ export class Subscriptions {
       return this.#leave(view, id);
     }
     asker.router.unregister(id);
-    const end = ENDED_BY.get(kind)!;
+    const end = endedBy(kind);
     if (view === undefined) return asker.ask(asker.primary, entity, end, id);
     const { engineView } = view;
     asker.together(engineView, [asker.marker(engineView, () => {}, end, id)]);

@@ -16,7 +16,7 @@ import type { EngineView } from "./view.ts";
 export interface ViewIndexHost {
   /** Which tables have views. */
   readonly tables: Tables;
-  /** Asks the engine of `view` something on the router's own account. */
+  /** Asks the engine of `view` something on the router's own account, in `owner`'s turn. */
   askView(
     view: EngineView,
     kind: number,
