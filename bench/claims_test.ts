@@ -20,7 +20,7 @@ function entry(
   openSeconds: number,
   repaint: number,
 ): Entry {
-  const scene = { openSeconds, openBytes: 1, peakBytes: 1, lengths: [] };
+  const scene = { openSeconds, openBytes: 1, peakBytes: 1, frames: [] };
   const rounds = [measurementOf({ scene, latencies: [repaint] })];
   return { ...entryOf(role, 3), rounds };
 }

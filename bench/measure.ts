@@ -2,7 +2,12 @@
 import { Child, MissingError, ready } from "./child.ts";
 import type { Contestant } from "./contestants.ts";
 import { type Data, dataOf } from "./data.ts";
-import type { Measurement, Outcome, RowInfo } from "./load/types.ts";
+import type {
+  Measurement,
+  Outcome,
+  RowInfo,
+  SceneFigures,
+} from "./load/types.ts";
 import { path } from "./path.ts";
 import { shuffled } from "./stats.ts";
 
@@ -102,7 +107,7 @@ async function measureTogether(
     const starter = await start(entry, data, children);
     if (starter) starters.push(starter);
   }
-  const echo = await echoOption(row, starters);
+  const echo = await echoOption(row, starters, children);
   let left = starters;
   for (let round = 1; round <= timing.rounds; round++) {
     for (const starter of shuffled(left, random)) {
@@ -230,26 +235,40 @@ async function measure(
 
 /**
  * What to tell the echo's load generator: how long an answer is that compares
- * with those of the others, or each frame, which takes a short look at one of
- * them.
+ * with those of the others, or the frames themselves, which takes a short look
+ * at one of them.
+ *
+ * @param stack removes their file in the end
  */
 async function echoOption(
   row: RowInfo,
   starters: readonly Starter[],
+  stack: AsyncDisposableStack,
 ): Promise<string> {
   const look = { warmup: 0.1, seconds: 0.2, pause: 0 };
   const isNeeded = row.echo === "answer" || row.echo === "each";
   const hasEcho = starters.some(({ entry }) => isEcho(entry));
   for (const { entry, command } of isNeeded && hasEcho ? starters : []) {
     if (isEcho(entry)) continue;
-    try {
-      const { answerBytes, scene } = await measure(command, row, look);
-      return `--echo=${scene?.lengths.join(",") ?? Math.round(answerBytes)}`;
-    } catch {
-      // Its turns will tell; another one may do.
-    }
+    const seen = await measure(command, row, look).catch(() => null);
+    // Its turns will tell why; another one may do.
+    if (!seen) continue;
+    return seen.scene
+      ? `--echo=@${await fileOf(seen.scene, stack)}`
+      : `--echo=${Math.round(seen.answerBytes)}`;
   }
   return "--echo=request";
+}
+
+/** The frames of a scene as a file, which the stack removes. */
+async function fileOf(
+  { frames }: SceneFigures,
+  stack: AsyncDisposableStack,
+): Promise<string> {
+  const file = await Deno.makeTempFile({ prefix: "bench_frames_" });
+  stack.defer(() => Deno.remove(file));
+  await Deno.writeTextFile(file, frames.join(","));
+  return file;
 }
 
 function isEcho({ contestant: { role } }: Entry): boolean {

@@ -26,7 +26,7 @@ function took(
     openSeconds,
     openBytes: 2 ** 20,
     peakBytes: 2 ** 30,
-    lengths: [],
+    frames: [],
   };
   const rounds = [measurementOf({ scene, latencies: [milliseconds] })];
   return { ...entryOf(role, role === "echo" ? null : 3), rounds };

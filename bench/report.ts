@@ -9,7 +9,7 @@ import {
   series,
 } from "./compare.ts";
 import type { Role } from "./contestants.ts";
-import type { Goal, Measure, Measurement } from "./load/types.ts";
+import type { Goal, Measure, Measurement, SceneFigures } from "./load/types.ts";
 import type { Machine } from "./machine.ts";
 import type { Entry, RowResult, Timing } from "./measure.ts";
 import { inSeries, pairedRatios, type Spread, spread } from "./stats.ts";
@@ -51,8 +51,13 @@ export interface Result {
   readonly problems: readonly string[];
 }
 
-/** A round; how its latencies are spread is only needed to sum up. */
-export type Round = Omit<Measurement, "histogram">;
+/**
+ * A round; how its latencies are spread is only needed to sum up, and a scene's
+ * frames only for the echo.
+ */
+export interface Round extends Omit<Measurement, "histogram" | "scene"> {
+  readonly scene: Omit<SceneFigures, "frames"> | null;
+}
 
 /** A contestant's rounds in short. Ratios are made round by round. */
 export interface Summary {
@@ -90,7 +95,7 @@ export function reportRow({ row, timing, entries }: RowResult): RowReport {
     title: entry.contestant.title,
     missing: entry.missing,
     summary: summarize(entry, entries, goals),
-    rounds: entry.rounds.map((round) => round && withoutHistogram(round)),
+    rounds: entry.rounds.map((round) => round && roundOf(round)),
     problems: entry.problems,
   }));
   return { name, about, timing, unit, beside, pushes, goals, results };
@@ -104,8 +109,10 @@ export function failed({ results }: RowReport): boolean {
   return results.some(({ problems }) => problems.length > 0);
 }
 
-function withoutHistogram({ histogram: _, ...round }: Measurement): Round {
-  return round;
+function roundOf({ histogram: _, scene, ...round }: Measurement): Round {
+  if (!scene) return { ...round, scene };
+  const { frames: _frames, ...figures } = scene;
+  return { ...round, scene: figures };
 }
 
 function summarize(

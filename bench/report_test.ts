@@ -103,9 +103,13 @@ Deno.test("failed() forgives a contestant that can't run here", () => {
   );
 });
 
-Deno.test("reportRow() keeps no histograms", () => {
-  const [row] = report(entry("node", 3, 200)).rows;
-  assertEquals("histogram" in row!.results[0]!.rounds[0]!, false);
+Deno.test("reportRow() keeps no histograms, and no frames", () => {
+  const figures = { openSeconds: 1.5, openBytes: null, peakBytes: null };
+  const rounds = [measurementOf({ scene: { ...figures, frames: ["CAE="] } })];
+  const [row] = report({ ...entry("node", 3), rounds }).rows;
+  const [round] = row!.results[0]!.rounds;
+  assertEquals("histogram" in round!, false);
+  assertEquals(round!.scene, figures);
 });
 
 Deno.test("formatReport() shows what is wanted beside what is", () => {
@@ -149,7 +153,7 @@ Deno.test("formatReport() shows how long it took to open, and the memory", () =>
     openSeconds: 1.5,
     openBytes: 1_500 * 2 ** 20,
     peakBytes: 2 ** 31,
-    lengths: [],
+    frames: [],
   };
   const opening = { ...entry("node", 3), rounds: [measurementOf({ scene })] };
   const text = formatReport(report(opening), true);

@@ -1,12 +1,15 @@
 /**
  * Contestant: a bare socket of `Deno.serve`, the limit of what any server on
  * it can do. It sends back what it gets or, with `?answer=N`, N bytes. With
- * `?each` the end of each frame says how much: the length of the answer, the
- * length of what all other such connections are sent, and how that begins (see
- * `load/terms.mjs`).
+ * `?each` it sends frames that it was taught before, with `?teach`, and the end
+ * of each request says which: the index of the answer, the index of what all
+ * other such connections are sent, and how that begins (see `load/terms.mjs`).
  */
-import { HEAD_BYTES } from "../load/terms.mjs";
+import { HEAD_BYTES, NO_FRAME, TAIL_BYTES } from "../load/terms.mjs";
 import { serve } from "./serve.ts";
+
+/** What it was taught last. */
+let taught: Uint8Array<ArrayBuffer>[] = [];
 
 /** The connections that say what they want. */
 const each = new Set<WebSocket>();
@@ -16,7 +19,13 @@ serve((request) => {
   const answer = searchParams.get("answer");
   const { socket, response } = Deno.upgradeWebSocket(request);
   socket.binaryType = "arraybuffer";
-  if (searchParams.has("each")) {
+  if (searchParams.has("teach")) {
+    taught = [];
+    socket.onmessage = ({ data }) => {
+      taught.push(new Uint8Array(data));
+      socket.send(data);
+    };
+  } else if (searchParams.has("each")) {
     each.add(socket);
     socket.onclose = () => each.delete(socket);
     socket.onmessage = (event) => serveEach(socket, new Uint8Array(event.data));
@@ -31,21 +40,21 @@ serve((request) => {
 
 /** Answers a frame with what its end asks for. */
 function serveEach(socket: WebSocket, frame: Uint8Array<ArrayBuffer>): void {
-  const tail = frame.length - HEAD_BYTES - 8;
+  const tail = frame.length - TAIL_BYTES;
   const view = new DataView(frame.buffer, frame.byteOffset);
-  const answerBytes = view.getUint32(tail);
-  const pushBytes = view.getUint32(tail + 4);
-  if (answerBytes > 0) socket.send(frameOf(answerBytes, frame));
-  if (pushBytes === 0) return;
+  const answer = view.getUint32(tail);
+  const push = view.getUint32(tail + 4);
+  if (answer !== NO_FRAME) socket.send(frameOf(answer, frame));
+  if (push === NO_FRAME) return;
   const head = frame.subarray(tail + 8);
   for (const other of each) {
-    if (other !== socket) other.send(frameOf(pushBytes, head));
+    if (other !== socket) other.send(frameOf(push, head));
   }
 }
 
-/** A frame of that length with the same `msg_id`. */
-function frameOf(bytes: number, like: Uint8Array): Uint8Array<ArrayBuffer> {
-  const frame = new Uint8Array(bytes);
+/** A copy of a frame that it was taught, with the `msg_id` of another. */
+function frameOf(index: number, like: Uint8Array): Uint8Array<ArrayBuffer> {
+  const frame = taught[index]!.slice();
   frame.set(like.subarray(0, HEAD_BYTES));
   return frame;
 }

@@ -7,6 +7,7 @@ import { Meter } from "./meter.mjs";
 import { main } from "./options.mjs";
 import { rowNamed } from "./rows.mjs";
 import { play } from "./stage.mjs";
+import { teach } from "./teach.mjs";
 import { echoScene, perspectiveTerms } from "./terms.mjs";
 
 /** @typedef {import("./options.mjs").Options} Options */
@@ -31,13 +32,14 @@ await main((options) => {
  * @param {SceneRow} row
  * @param {Options} options
  */
-function playScene({ scene: make, patience }, options) {
+async function playScene({ scene: make, patience }, options) {
   const scene = make(RUN);
   const { url, echo } = options;
   if (echo === undefined) {
     return play(scene, perspectiveTerms(scene), options, patience);
   }
   const like = echoScene(scene, typeof echo === "number" ? "request" : echo);
+  await teach(`${url}?teach`, like.taught);
   const each = { ...options, url: `${url}?each` };
   return play(like.scene, like.terms, each, patience);
 }

@@ -1,5 +1,7 @@
 // @ts-check
 /** The command line of a load generator. */
+import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
@@ -12,9 +14,9 @@ import { parseArgs } from "node:util";
  *   for those who are measured beside others
  * @property {string} url of the server, if there is one
  * @property {number | undefined} serverPid its process
- * @property {"request" | number | readonly number[] | undefined} echo for an
- *   echo server: what it sends back, the request, or so many bytes, or in a
- *   scene so many for each of its frames
+ * @property {"request" | number | readonly Uint8Array[] | undefined} echo for
+ *   an echo server: what it sends back, the request, or so many bytes, or in a
+ *   scene these frames
  * @property {string} engine package of the engine, if there is no server
  * @property {string} data file of the table, if there is no server
  * @property {string | undefined} index its index, if it has one
@@ -57,10 +59,17 @@ export function loadOptions(args) {
   };
 }
 
-/** @param {string | undefined} value */
+/**
+ * Frames come in a file, `@FILE`, in base64 with commas in between: they may be
+ * longer than an argument can be.
+ *
+ * @param {string | undefined} value
+ */
 function echoOption(value) {
   if (value === undefined || value === "request") return value;
-  return value.includes(",") ? value.split(",").map(Number) : Number(value);
+  if (!value.startsWith("@")) return Number(value);
+  return readFileSync(value.slice(1), "utf8").split(",")
+    .map((text) => Buffer.from(text, "base64"));
 }
 
 /**

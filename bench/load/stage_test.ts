@@ -1,5 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
+import { Child, ready } from "../child.ts";
+import { deno } from "../deno.ts";
 import type { Measurement, Outcome } from "./types.ts";
 import { Kind, msgIdOf, readAnswer, request } from "./wire.mjs";
 
@@ -44,16 +47,47 @@ async function outcomeOf(faults: Faults): Promise<Outcome> {
     { port: 0, onListen() {} },
     serveWith(faults),
   );
+  return await outcomeAt(server.addr.port);
+}
+
+/** What the load generator says of the server at that port. */
+async function outcomeAt(port: number, ...more: string[]): Promise<Outcome> {
   const { stdout } = await new Deno.Command("node", {
     args: [
       MAIN,
       `--row=dashboard_${VIEWERS}`,
       "--warmup=0.01",
       "--seconds=0.05",
-      `--url=ws://127.0.0.1:${server.addr.port}/`,
+      `--url=ws://127.0.0.1:${port}/`,
+      ...more,
     ],
   }).output();
   return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** What it says of the echo at that port with those frames, in base64. */
+async function outcomeOfEcho(
+  port: number,
+  frames: readonly string[],
+): Promise<Outcome> {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, frames.join(","));
+    return await outcomeAt(port, `--echo=@${file}`);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** The frames of a round of a server that does all right. */
+async function seenFrames(): Promise<readonly string[]> {
+  const outcome = await outcomeOf({}) as { measurement: Measurement };
+  return outcome.measurement.scene!.frames;
+}
+
+/** What follows the `msg_id`. */
+function bodyOf(frame: string): string {
+  return Buffer.from(frame, "base64").subarray(6).toString("base64");
 }
 
 async function errorOf(faults: Faults): Promise<string> {
@@ -63,6 +97,8 @@ async function errorOf(faults: Faults): Promise<string> {
 
 /** Answers as Perspective would, as far as the row asks. */
 function serveWith(faults: Faults): Deno.ServeHandler {
+  // They connect one by one, the writer first; they subscribe in any order.
+  const sockets: WebSocket[] = [];
   const told: { readonly socket: WebSocket; readonly id: number }[] = [];
   let made = 0;
   let updates = 0;
@@ -86,7 +122,7 @@ function serveWith(faults: Faults): Deno.ServeHandler {
     }
   };
   const windowOf = (socket: WebSocket) => {
-    const viewer = told.findIndex((other) => other.socket === socket);
+    const viewer = sockets.indexOf(socket) - 1;
     const value = viewer === faults.differs ? -1 : faults.stale ? 0 : updates;
     const list = new Array(50).fill(value);
     return JSON.stringify({ Sales: list, Quantity: list, Profit: list });
@@ -114,6 +150,7 @@ function serveWith(faults: Faults): Deno.ServeHandler {
   };
   return (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request);
+    sockets.push(socket);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       const frame = new Uint8Array(data);
@@ -133,8 +170,12 @@ Deno.test({
     assertEquals(measurement.checked >= measurement.requests * VIEWERS, true);
     const pushes = measurement.pushesPerSecond / measurement.perSecond;
     assertEquals(Math.round(pushes), VIEWERS);
-    // The writer's answer, the push, the window.
-    assertEquals(measurement.scene!.lengths.length, 3);
+    const kinds = measurement.scene!.frames
+      .map((frame) => readAnswer(Buffer.from(frame, "base64")).kind);
+    assertEquals(
+      kinds,
+      [Kind.updateTable, Kind.onUpdate, Kind.columnsString],
+    );
   },
 });
 
@@ -161,5 +202,45 @@ Deno.test({
       /^At the end: .* the table has 9995 rows$/,
     );
     assertMatch(await errorOf({ dies: 3 }), /^Round 3: 0 of 20 .* closed with/);
+  },
+});
+
+Deno.test({
+  name: "the echo sends the same bytes, round by round",
+  ignore,
+  async fn() {
+    const frames = await seenFrames();
+    await using echo = new Child(deno("contestants/echo.ts"));
+    const port = await ready(echo);
+    // Without frames requests. What it is taught then takes their place.
+    const without = await outcomeAt(port, "--echo=request");
+    assertEquals("measurement" in without, true);
+    const outcome = await outcomeOfEcho(port, frames);
+    const { measurement } = outcome as { measurement: Measurement };
+    assertEquals(measurement.requests > 1, true);
+    assertEquals(measurement.checked >= measurement.requests * VIEWERS, true);
+    assertEquals(measurement.scene!.frames.map(bodyOf), frames.map(bodyOf));
+  },
+});
+
+Deno.test({
+  name: "what is wrong with the echo's frames is told",
+  ignore,
+  async fn() {
+    const [update, push, window] = await seenFrames();
+    await using echo = new Child(deno("contestants/echo.ts"));
+    const port = await ready(echo);
+    assertEquals(
+      await outcomeOfEcho(port, [update!, push!, update!]),
+      {
+        error:
+          "Opened 0 of 20 viewers: Wrong answer to a request of kind 24: " +
+          "answer to 2415919108 of kind 33, asked 2415919108 of kind 24",
+      },
+    );
+    assertEquals(
+      await outcomeOfEcho(port, [update!, window!, window!]),
+      { error: "Round 1: 0 of 20 viewers were done: Wrong push: of kind 24" },
+    );
   },
 });

@@ -106,11 +106,10 @@ export interface Terms {
   glance(asked: Request, frame: Uint8Array): string | undefined;
   /** Says what is wrong with a push. */
   judgePush(frame: Uint8Array): string | undefined;
-  /**
-   * What all viewers must get alike in a round, and other than in the round
-   * before; `null` if that isn't so.
-   */
+  /** What all viewers must get alike in a round; `null` if nothing is. */
   common(frame: Uint8Array): Uint8Array | null;
+  /** Whether they must see something else than in the round before. */
+  readonly changes: boolean;
 }
 
 /** A figure of a contestant in a row. */
@@ -155,7 +154,7 @@ export interface RowInfo {
   /**
    * What the echo server sends back to be comparable: each request as it came,
    * a frame as long as this row's mean answer, or for each request and update
-   * frames as long as its own answer and pushes. `null` if nothing would be.
+   * the answer and the pushes of another server. `null` if nothing would be.
    */
   readonly echo: "request" | "answer" | "each" | null;
   /** Whether the bare engine is a limit here. */
@@ -224,10 +223,10 @@ export interface SceneFigures {
   /** The most that it held. */
   readonly peakBytes: number | null;
   /**
-   * How long the frames of a round are: the writer's answer, the push, and
-   * each answer to a viewer.
+   * The frames of the last round, in base64: the writer's answer, and what the
+   * first viewer got, the push and each answer.
    */
-  readonly lengths: readonly number[];
+  readonly frames: readonly string[];
 }
 
 /** What one contestant did in one row in one round. */
