@@ -91,6 +91,7 @@ async function serve(
     // Messages come only if the thread isn't kept.
     const payload = isShared(entry) ? await payloads.next() : undefined;
     const { frame, kind, poll } = readRequest(entry, payload);
+    answers.areWaitedFor = poll;
     if (frame !== undefined) engine.send(frame, kind, poll);
     else if (poll) engine.poll();
     const now = performance.now();
@@ -109,6 +110,11 @@ function breathe(): Promise<void> {
 class Answers {
   readonly #scope: WorkerScope;
   readonly #ring: RingWriter;
+  /**
+   * Whether frames wake the main thread one by one: a poll takes long, and the
+   * other engines get a change when the primary has answered it.
+   */
+  areWaitedFor = false;
 
   constructor(scope: WorkerScope, ring: RingWriter) {
     this.#scope = scope;
@@ -128,6 +134,7 @@ class Answers {
     this.#ring.bytes[at] = Answer.FRAME;
     this.#ring.bytes.set(frame, at + 1);
     this.#ring.commit();
+    if (this.areWaitedFor) this.wake();
   }
 
   /** Adds that a request was executed, and how long it took. */
