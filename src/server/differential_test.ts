@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Executor } from "../engine/engine.ts";
 import { hasKind, Kind, kindName, type Line } from "../protocol/kinds.ts";
-import { differential, type Side } from "../testing/differential.ts";
+import { differential } from "../testing/differential/differential.ts";
+import type { Side } from "../testing/differential/options.ts";
 import { ENGINES } from "../testing/engines.ts";
 import { parts } from "../testing/frames.ts";
 import { WorkerPool, type WorkerPoolOptions } from "../engine/worker_pool.ts";
