@@ -1,0 +1,303 @@
+/**
+ * Copying a table to another engine, in requests and answers.
+ *
+ * A view of all columns is read on the donor in ranges of rows, as Arrow. The
+ * first range makes the table on the other engine, the others are updates.
+ * After each of them that engine polls, as it does after any change. Then both
+ * hold the same and go on alike: same answers, same deltas, byte for byte
+ * (ENGINE 3, 9.10).
+ *
+ * What isn't the same:
+ *
+ * - rows of an indexed table whose key is null or NaN
+ * - on line 3, groups of null in views: an engine has one or several, and which
+ *   rows are in which depends on how they came
+ * - on line 5, sums over nulls that stood in the first update of an empty
+ *   table, which are wrong there and right in the copy (ENGINE 9.10)
+ * - the last bits of sums, which were added up in another order
+ * - the row counter, where it isn't what {@linkcode nextIndex} says
+ *
+ * @module
+ */
+
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { simpleRequest } from "./answers.ts";
+import { forEachField } from "./fields.ts";
+import { NO_BYTES, Reframed } from "./frame.ts";
+import { Kind } from "./kinds.ts";
+import { makeViewRequest } from "./requests.ts";
+
+/** What makes a table again, but for its rows. */
+export interface TableMeta {
+  /**
+   * Its `MakeTableOptions` as they were given, with those of line 5 that
+   * matter for what comes later, `page_to_disk` and `list_flatten`.
+   */
+  readonly options: Uint8Array;
+  /** Whether rows have a key of the client's; otherwise they are numbered. */
+  readonly isIndexed: boolean;
+}
+
+/** A request for an engine. */
+export interface CopyStep {
+  /** It, as the engine is to have it. */
+  readonly frame: Reframed;
+  /** What it is. */
+  readonly kind: number;
+}
+
+/** By this name an engine takes and gives the numbers of rows. */
+const INDEX = "__INDEX__";
+
+/** A port that no table has: its rows are counted and dropped (ENGINE 1.5). */
+const NO_PORT = 0xffff_fff0;
+
+/** Rows that are only counted, in one request: 6 to 25 ms in both engines. */
+const MOST_COUNTED = 200_000;
+
+/** Values that one range of rows holds: see {@linkcode rangeRows}. */
+const RANGE_VALUES = 150_000;
+
+/** What the content of a `make_table` says of the table; its data are passed over. */
+export function readTableMeta(content: Uint8Array): TableMeta {
+  let options = NO_BYTES;
+  forEachField(content, (field, reader, wireType) => {
+    if (field !== 2 || wireType !== 2) return void reader.skip(wireType, field);
+    // A message that is given twice is merged: one after the other means that.
+    options = joined(options, reader.bytes());
+  });
+  let isIndexed = false;
+  forEachField(options, (field, reader, wireType) => {
+    // Index and limit are one choice, of which the last counts.
+    if (field === 1 && wireType === 2) isIndexed = reader.string() !== "";
+    else {
+      if (field === 2 && wireType === 0) isIndexed = false;
+      reader.skip(wireType, field);
+    }
+  });
+  return { options, isIndexed };
+}
+
+/** The names of the columns in the content of an answer to `table_schema`. */
+export function columnsOf(content: Uint8Array): string[] {
+  const names: string[] = [];
+  forEachField(bytesOf(content), (_, schema, wireType) => {
+    if (wireType !== 2) return void schema.skip(wireType);
+    forEachField(schema.bytes(), (field, reader, innerType) => {
+      if (field === 1 && innerType === 2) names.push(reader.string());
+      else reader.skip(innerType, field);
+    });
+  });
+  return names;
+}
+
+/** How many rows the content of an answer to `table_size` says there are. */
+export function rowsOf(content: Uint8Array): number {
+  let rows = 0;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === 2 && wireType === 0) rows = reader.uint32();
+    else reader.skip(wireType, field);
+  });
+  return rows;
+}
+
+/**
+ * Whether a table of these columns can be copied: not if one has the name by
+ * which engines take the numbers of rows. Such a table keeps both, and no
+ * request tells them apart.
+ */
+export function isCopyable(columns: readonly string[]): boolean {
+  return !columns.includes(INDEX);
+}
+
+/**
+ * Makes the view that is read for the copy. Without an index the numbers of
+ * rows are a column of it, which is computed; with one there is no need for
+ * that, and the view costs a fifth on line 5, two thirds on line 3.
+ */
+export function copyViewRequest(
+  msgId: number,
+  table: Uint8Array,
+  viewId: string,
+  columns: readonly string[],
+  { isIndexed }: TableMeta,
+): Reframed {
+  const config = new BinaryWriter().tag(3, 2).fork().tag(2, 2).fork();
+  for (const name of columns) config.tag(1, 2).string(name);
+  if (!isIndexed) config.tag(1, 2).string(INDEX);
+  config.join().join();
+  if (!isIndexed) {
+    config.tag(6, 2).fork()
+      .tag(1, 2).string(INDEX)
+      .tag(2, 2).string("index()")
+      .join();
+  }
+  return makeViewRequest(msgId, table, viewId, config.finish());
+}
+
+/**
+ * How many rows of so many columns are best read, and written, at a time. Of a
+ * table of 1,000,000 rows and 6 columns these are 21,428, which take 5 to 15
+ * ms to read and 15 to 45 ms to write.
+ */
+export function rangeRows(columns: number): number {
+  return Math.max(1, Math.floor(RANGE_VALUES / (columns + 1)));
+}
+
+/** Reads rows from `start` to `end`, without `end`, of the copy's view. */
+export function copyReadRequest(
+  msgId: number,
+  view: Uint8Array,
+  start: number,
+  end: number,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.VIEW_TO_ARROW, 2).fork();
+  body.tag(1, 2).fork().tag(1, 0).uint32(start).tag(3, 0).uint32(end).join();
+  return new Reframed(msgId, view, body.join().finish());
+}
+
+/** The Arrow in the content of its answer, a part of it. */
+export function copiedArrow(content: Uint8Array): Uint8Array {
+  return bytesOf(content);
+}
+
+/**
+ * Reads the number of the last of `rows` rows, of a table with `columns`
+ * columns and without index. They are in the order of their numbers.
+ */
+export function lastIndexRequest(
+  msgId: number,
+  view: Uint8Array,
+  columns: number,
+  rows: number,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.VIEW_TO_COLUMNS_STRING, 2).fork();
+  body.tag(1, 2).fork()
+    .tag(1, 0).uint32(Math.max(0, rows - 1))
+    .tag(2, 0).uint32(columns)
+    .tag(3, 0).uint32(rows)
+    .tag(4, 0).uint32(columns + 1)
+    .join();
+  return new Reframed(msgId, view, body.join().finish());
+}
+
+/**
+ * The number that the next row gets, as the content of the answer to
+ * {@linkcode lastIndexRequest} tells: one more than the last row has.
+ *
+ * An engine counts every row that it is ever sent, so this isn't so after a
+ * clear, and after rows for a port that isn't there or that named an
+ * `__INDEX__`, until another row is appended.
+ */
+export function nextIndex(content: Uint8Array): number {
+  const text = new TextDecoder().decode(bytesOf(content));
+  const { [INDEX]: [last] = [] } = JSON.parse(text) as {
+    [INDEX]?: (number | null)[];
+  };
+  return typeof last === "number" ? last + 1 : 0;
+}
+
+/** Makes the table with the first range of rows, which may have none. */
+export function makeCopyRequest(
+  msgId: number,
+  table: Uint8Array,
+  { options }: TableMeta,
+  arrow: Uint8Array,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.MAKE_TABLE, 2).fork();
+  body.tag(1, 2).fork().tag(3, 2).bytes(arrow).join();
+  if (options.length > 0) body.tag(2, 2).bytes(options);
+  return new Reframed(msgId, table, body.join().finish());
+}
+
+/** Adds another range of rows. */
+export function addCopyRequest(
+  msgId: number,
+  table: Uint8Array,
+  arrow: Uint8Array,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.TABLE_UPDATE, 2).fork();
+  body.tag(1, 2).fork().tag(3, 2).bytes(arrow).join();
+  return new Reframed(msgId, table, body.join().finish());
+}
+
+/** Has `rows` rows counted that don't come. */
+export function countRequest(
+  msgId: number,
+  table: Uint8Array,
+  rows: number,
+): Reframed {
+  const body = new BinaryWriter().tag(Kind.TABLE_UPDATE, 2).fork();
+  const json = `[${"{},".repeat(Math.max(0, rows - 1))}{}]`;
+  body.tag(1, 2).fork().tag(4, 2).string(json).join();
+  body.tag(2, 0).uint32(NO_PORT);
+  return new Reframed(msgId, table, body.join().finish());
+}
+
+/** What there is to restore of a table. */
+export interface TableCopy {
+  /** Its name. */
+  readonly table: Uint8Array;
+  /** How it was made. */
+  readonly meta: TableMeta;
+  /** Its rows, in ranges: one at least. */
+  readonly ranges: readonly Uint8Array[];
+  /** How many rows these are. */
+  readonly rows: number;
+  /** What the next row's number is to be, for a table without index. */
+  readonly next: number;
+  /** How often `table_make_port` was answered. */
+  readonly ports: number;
+}
+
+/** The changes that make `copy` on an engine that doesn't have it, each to be polled after. */
+export function* restoreSteps(
+  { table, meta, ranges, rows, next, ports }: TableCopy,
+  msgId = 0,
+): Generator<CopyStep, void> {
+  for (const [i, arrow] of ranges.entries()) {
+    yield i === 0
+      ? {
+        frame: makeCopyRequest(msgId, table, meta, arrow),
+        kind: Kind.MAKE_TABLE,
+      }
+      : {
+        frame: addCopyRequest(msgId, table, arrow),
+        kind: Kind.TABLE_UPDATE,
+      };
+  }
+  yield* countSteps(table, meta.isIndexed ? 0 : next - rows, msgId);
+  for (let i = 0; i < ports; i++) {
+    const kind = Kind.TABLE_MAKE_PORT;
+    yield { frame: simpleRequest(msgId, table, kind), kind };
+  }
+}
+
+/** Has rows counted that don't come, in requests that are short. */
+export function* countSteps(
+  table: Uint8Array,
+  rows: number,
+  msgId = 0,
+): Generator<CopyStep, void> {
+  for (let left = rows; left > 0; left -= MOST_COUNTED) {
+    const frame = countRequest(msgId, table, Math.min(left, MOST_COUNTED));
+    yield { frame, kind: Kind.TABLE_UPDATE };
+  }
+}
+
+/** Field 1 of a message, bytes or a message. */
+function bytesOf(content: Uint8Array): Uint8Array {
+  let bytes = NO_BYTES;
+  forEachField(content, (field, reader, wireType) => {
+    if (field === 1 && wireType === 2) bytes = reader.bytes();
+    else reader.skip(wireType, field);
+  });
+  return bytes;
+}
+
+function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
+}
