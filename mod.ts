@@ -74,6 +74,7 @@ export type { Line } from "./src/protocol/kinds.ts";
 export {
   WorkerPool,
   type WorkerPoolOptions,
+  type WorkerPoolStats,
 } from "./src/engine/worker_pool.ts";
 export type { LocalClient } from "./src/server/local_client.ts";
 export {

@@ -30,6 +30,16 @@ export interface WayKind {
   host(scope: Scope, rings: Rings, answer: Answer): void;
 }
 
+/** A way to a process of its own. */
+export interface ProcessWayKind {
+  readonly name: string;
+  /** Starts it. An answer takes `spin` microseconds to compute. */
+  spawn(spin: number, take: TakeAnswer): Promise<Way>;
+}
+
+/** Any of them. */
+export type AnyWayKind = WayKind | ProcessWayKind;
+
 /** The first message to a worker. */
 export interface Setup {
   readonly way: string;

@@ -23,16 +23,26 @@ export interface EngineListener {
   /** The engine reported a fault that belongs to no request (ENGINE 1.6). */
   fault(error: Error): void;
   /**
-   * The engine is lost (ENGINE 6.1). It sends nothing more, and what wasn't
+   * The engine is lost (ENGINE 6.1). It tells nothing more, and what wasn't
    * answered won't be.
+   *
+   * `guilty` is true if it came of the request under way, the oldest that
+   * isn't executed yet, and not of the poll after it or of anything outside: to
+   * another engine, that request would do the same.
    */
-  fatal(error: Error): void;
+  fatal(error: Error, guilty?: boolean): void;
   /**
    * One more of what was sent, a request or a poll, has been executed, after
    * so many microseconds (0 if they weren't measured). Whatever came of it has
    * been told.
    */
   executed(micros: number): void;
+  /**
+   * The engine's memory has so many bytes now: told after the first call, and
+   * when it has grown. It never shrinks (ENGINE 6.5). Engines that share their
+   * memory tell the size of all of it.
+   */
+  heap(bytes: number): void;
 }
 
 /**
@@ -72,6 +82,14 @@ export interface Engine {
   poll(): void;
   /** Ends the session. What wasn't answered won't be. Safe to call twice. */
   close(): void | Promise<void>;
+  /**
+   * Ends an engine that is at a request which doesn't come back. Like after
+   * `close`, it tells nothing more.
+   *
+   * Returns whether it really ended: a process can be killed, but a Web
+   * Worker's thread can't be stopped, and goes on burning a core (ENGINE 7.5).
+   */
+  abandon?(): boolean;
 }
 
 /** What an {@linkcode Executor} is asked to start. */

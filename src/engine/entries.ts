@@ -97,8 +97,10 @@ export const Answer = {
   FAULT: 3,
   /** A request or poll was executed: microseconds as u32. */
   EXECUTED: 4,
-  /** The engine is lost, as text. */
+  /** The engine is lost: 1 if the request under way is guilty, else 0; text. */
   FATAL: 5,
+  /** The size of the engine's memory in bytes, as f64. */
+  HEAP: 6,
 } as const;
 
 const encoder = new TextEncoder();
@@ -132,7 +134,9 @@ export function readAnswer(
     case Answer.FAULT:
       return listener.fault(text(1));
     case Answer.FATAL:
-      return listener.fatal(text(1));
+      return listener.fatal(text(2), entry[1] === 1);
+    case Answer.HEAP:
+      return listener.heap(viewOf(entry).getFloat64(1, true));
   }
 }
 
@@ -146,15 +150,30 @@ export function failedEntry(msgId: number, reason: string): Uint8Array {
   return entry;
 }
 
-/** The entry of what befell the engine as a whole. */
-export function eventEntry(
-  type: typeof Answer.FAULT | typeof Answer.FATAL,
-  reason: string,
-): Uint8Array {
+/** The entry of a fault. */
+export function faultEntry(reason: string): Uint8Array {
   const text = encodeReason(reason);
   const entry = new Uint8Array(1 + text.length);
-  entry[0] = type;
+  entry[0] = Answer.FAULT;
   entry.set(text, 1);
+  return entry;
+}
+
+/** The entry of an engine that is lost; `guilty`: the request under way is. */
+export function fatalEntry(reason: string, guilty = false): Uint8Array {
+  const text = encodeReason(reason);
+  const entry = new Uint8Array(2 + text.length);
+  entry[0] = Answer.FATAL;
+  entry[1] = guilty ? 1 : 0;
+  entry.set(text, 2);
+  return entry;
+}
+
+/** The entry of the size of the engine's memory. */
+export function heapEntry(bytes: number): Uint8Array {
+  const entry = new Uint8Array(9);
+  entry[0] = Answer.HEAP;
+  viewOf(entry).setFloat64(1, bytes, true);
   return entry;
 }
 
@@ -169,6 +188,10 @@ export function writeExecuted(
 ): void {
   bytes[at] = Answer.EXECUTED;
   writeU32(bytes, at + 1, Math.min(micros, 0xffff_ffff));
+}
+
+function viewOf(entry: Uint8Array): DataView {
+  return new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
 }
 
 function readU32(bytes: Uint8Array, at: number): number {

@@ -5,9 +5,11 @@ import { forAll, type Random } from "../testing/random.ts";
 import {
   Answer,
   type EngineRequest,
-  eventEntry,
   EXECUTED_LENGTH,
   failedEntry,
+  fatalEntry,
+  faultEntry,
+  heapEntry,
   isLongFrame,
   isShared,
   readAnswer,
@@ -48,7 +50,8 @@ function said(entry: Uint8Array, long?: Uint8Array): unknown[] {
     frame: (frame) => got.push("frame", frame.join()),
     failed: (msgId, { message }) => got.push("failed", msgId, message),
     fault: ({ message }) => got.push("fault", message),
-    fatal: ({ message }) => got.push("fatal", message),
+    fatal: ({ message }, guilty) => got.push("fatal", guilty, message),
+    heap: (bytes) => got.push("heap", bytes),
     executed: (micros) => got.push("executed", micros),
   }, long);
   return got;
@@ -95,8 +98,10 @@ Deno.test("readAnswer() hands on what was written", async () => {
       [Uint8Array.of(Answer.FRAME, ...bytes), "frame", bytes.join()],
       [failedEntry(id, why), "failed", id, why],
       [failedEntry(id, ""), "failed", id, ""],
-      [eventEntry(Answer.FAULT, why), "fault", why],
-      [eventEntry(Answer.FATAL, why), "fatal", why],
+      [faultEntry(why), "fault", why],
+      [fatalEntry(why), "fatal", false, why],
+      [fatalEntry(why, true), "fatal", true, why],
+      [heapEntry(id * 1000), "heap", id * 1000],
       [executedEntry(id), "executed", id],
     ];
     for (const [entry, ...expected] of entries) {
@@ -117,7 +122,11 @@ Deno.test("writeExecuted() stops at what it can write", () => {
 
 Deno.test("A reason that is too long is cut", () => {
   const reason = "€".repeat(LONGEST_ENTRY);
-  const entries = [failedEntry(7, reason), eventEntry(Answer.FATAL, reason)];
+  const entries = [
+    failedEntry(7, reason),
+    faultEntry(reason),
+    fatalEntry(reason),
+  ];
   for (const entry of entries) {
     assert(entry.length <= LONGEST_ENTRY);
     const text = said(entry).at(-1) as string;

@@ -10,6 +10,20 @@ import { newHeader, readHeader } from "../protocol/header.ts";
 import type { EngineListener } from "./engine.ts";
 
 /**
+ * The engine's memory isn't what it should be, though it didn't trap. Like
+ * after a trap, nothing it says can be trusted.
+ */
+export class EngineDamagedError extends Error {
+  /** The class, for logs and for errors that crossed a thread. */
+  override readonly name = "EngineDamagedError";
+
+  /** An error whose `cause` is what the engine threw, if it threw anything. */
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
+/**
  * Tells of an error that came up in request `msgId`, or in a poll.
  *
  * @returns Whether the engine is lost. After a trap its stack pointer isn't
@@ -20,8 +34,9 @@ export function tellFailure(
   error: Error,
   msgId?: number,
 ): boolean {
-  const isLost = error instanceof WebAssembly.RuntimeError;
-  if (isLost) listener.fatal(error);
+  const isLost = error instanceof WebAssembly.RuntimeError ||
+    error instanceof EngineDamagedError;
+  if (isLost) listener.fatal(error, msgId !== undefined);
   else if (msgId === undefined) listener.fault(error);
   else listener.failed(msgId, error);
   return isLost;

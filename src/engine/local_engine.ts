@@ -8,9 +8,13 @@ import { toError } from "../errors.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { Kind, type Line } from "../protocol/kinds.ts";
 import type { Engine, EngineListener } from "./engine.ts";
-import { faultOf, tellFailure } from "./failure.ts";
+import { EngineDamagedError, faultOf, tellFailure } from "./failure.ts";
 import { healingRequests, isError } from "./heal.ts";
-import { type PackageServer, WasmServer } from "./wasm_server.ts";
+import {
+  type PackageServer,
+  SHARED_DAMAGE,
+  WasmServer,
+} from "./wasm_server.ts";
 
 /** A step that waits for the one under way to end. */
 type Step = () => void;
@@ -36,6 +40,8 @@ export class LocalEngine implements Engine {
   // `table_make_view` on an engine that has to be healed when it fails.
   #watching = false;
   #sawError = false;
+  /** Bytes of its memory that were told. */
+  #heap = 0;
 
   /** An engine over a new `PerspectiveServer` of a package of `line`. */
   constructor(server: PackageServer, line: Line) {
@@ -78,7 +84,12 @@ export class LocalEngine implements Engine {
     for (let step; (step = this.#waiting.shift()) !== undefined;) step();
   }
 
+  get #isLost(): boolean {
+    return this.#state === "lost";
+  }
+
   #execute(frame: Reframed, kind: number, poll: boolean): void {
+    if (this.#isBroken()) return;
     if (this.#state !== "open") {
       this.#listener!.failed(frame.msgId, new Error("The engine is closed"));
       this.#listener!.executed(0);
@@ -96,11 +107,13 @@ export class LocalEngine implements Engine {
           this.#wasm.handle(request, ignore);
         }
       }
+      this.#tellHeap();
     } catch (reason) {
       this.#fail(toError(reason), frame.msgId);
     } finally {
       this.#running = false;
     }
+    if (this.#isLost) return;
     // Failed or not: other changes may share the poll.
     if (poll && this.#state === "open") this.#poll();
     else {
@@ -110,16 +123,31 @@ export class LocalEngine implements Engine {
   }
 
   #poll(): void {
-    if (this.#state !== "open") return;
+    if (this.#isBroken() || this.#state !== "open") return;
     this.#running = true;
     try {
       this.#wasm.poll(this.#emit);
+      this.#tellHeap();
     } catch (reason) {
       this.#fail(toError(reason));
     } finally {
       this.#running = false;
     }
-    this.#listener!.executed(0);
+    if (!this.#isLost) this.#listener!.executed(0);
+  }
+
+  /** Whether it is lost, maybe by what another engine of this thread did. */
+  #isBroken(): boolean {
+    if (this.#state === "open" && this.#wasm.isBroken) {
+      this.#fail(new EngineDamagedError(SHARED_DAMAGE));
+    }
+    return this.#isLost;
+  }
+
+  /** While it runs, so that what the listener sends then comes after it. */
+  #tellHeap(): void {
+    const bytes = this.#wasm.heap;
+    if (bytes !== this.#heap) this.#listener!.heap(this.#heap = bytes);
   }
 
   #fail(error: Error, msgId?: number): void {

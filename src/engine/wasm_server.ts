@@ -8,7 +8,10 @@
  * @module
  */
 
+import { toError } from "../errors.ts";
 import type { Reframed } from "../protocol/frame.ts";
+import { EngineDamagedError } from "./failure.ts";
+import { StackGuard } from "./stack_guard.ts";
 
 /** A pointer or length: a BigInt when the memory is addressed by 64 bits. */
 type Pointer = number | bigint;
@@ -29,6 +32,7 @@ export interface WasmModule {
   ): Pointer;
   _psp_poll(server: Pointer): Pointer;
   _psp_delete_server(server: Pointer): void;
+  _emscripten_stack_get_current?(): Pointer;
 }
 
 /** What is used of `PerspectiveServer` in both packages. */
@@ -43,6 +47,10 @@ export type Emit = (clientId: number, frame: Uint8Array) => void;
 /** Requests up to this size share one buffer in the engine's memory. */
 const SCRATCH = 64 * 1024;
 
+/** Why an engine isn't used though it did nothing wrong itself. */
+export const SHARED_DAMAGE =
+  "The engine shares its WebAssembly instance with one that is lost";
+
 /** A `PerspectiveServer` and one session on it. */
 export class WasmServer {
   readonly #module: WasmModule;
@@ -50,11 +58,19 @@ export class WasmServer {
   readonly #is64: boolean;
   readonly #client: number;
   readonly #scratch: Pointer;
+  readonly #guard: StackGuard;
   /** The engine's memory, for reading lists; detached when it has grown. */
   #memory: DataView<ArrayBuffer>;
 
-  /** Opens a session on `server`. */
+  /**
+   * Opens a session on `server`.
+   *
+   * @throws {EngineDamagedError} If another server has damaged the instance
+   * that this one shares with it.
+   */
   constructor({ module, server }: PackageServer) {
+    this.#guard = StackGuard.of(module);
+    if (this.isBroken) throw new EngineDamagedError(SHARED_DAMAGE);
     this.#module = module;
     this.#server = server;
     this.#is64 = module._psp_is_memory64() !== 0;
@@ -68,10 +84,25 @@ export class WasmServer {
     return this.#client;
   }
 
+  /** Bytes of the engine's memory. It never shrinks. */
+  get heap(): number {
+    return this.#currentMemory().byteLength;
+  }
+
+  /**
+   * Whether the WebAssembly instance is known to be damaged, by whichever of
+   * the thread's servers.
+   */
+  get isBroken(): boolean {
+    return this.#guard.isBroken;
+  }
+
   /**
    * Executes one request and hands on what it answered.
    *
    * @throws {WebAssembly.RuntimeError} If the engine trapped; it is lost then.
+   * @throws {EngineDamagedError} If it damaged itself; it is lost as well, and
+   * nothing it said is handed on.
    * @throws {RangeError} If the engine has no memory left for the request.
    */
   handle(frame: Reframed, emit: Emit): void {
@@ -80,21 +111,30 @@ export class WasmServer {
     frame.writeTo(this.#module.HEAPU8, this.#address(pointer));
     let answers: Pointer;
     try {
-      answers = this.#module._psp_handle_request(
-        this.#server,
-        this.#client,
-        pointer,
-        this.#pointer(length),
+      answers = this.#call(() =>
+        this.#module._psp_handle_request(
+          this.#server,
+          this.#client,
+          pointer,
+          this.#pointer(length),
+        )
       );
     } finally {
-      if (pointer !== this.#scratch) this.#module._psp_free(pointer);
+      if (pointer !== this.#scratch && !this.isBroken) {
+        this.#module._psp_free(pointer);
+      }
     }
     this.#decode(answers, emit);
   }
 
-  /** Passes pending changes on to views and hands on what they say. */
+  /**
+   * Passes pending changes on to views and hands on what they say.
+   *
+   * @throws As {@linkcode WasmServer.handle} does.
+   */
   poll(emit: Emit): void {
-    this.#decode(this.#module._psp_poll(this.#server), emit);
+    const pushes = this.#call(() => this.#module._psp_poll(this.#server));
+    this.#decode(pushes, emit);
   }
 
   /** Ends the session and gives the server's memory back. */
@@ -102,6 +142,32 @@ export class WasmServer {
     this.#module._psp_free(this.#scratch);
     this.#module._psp_close_session(this.#server, this.#client);
     this.#module._psp_delete_server(this.#server);
+  }
+
+  /** What the engine returns; nothing of it is read if the engine is damaged. */
+  #call(call: () => Pointer): Pointer {
+    let result: Pointer;
+    try {
+      result = call();
+    } catch (reason) {
+      if (reason instanceof WebAssembly.RuntimeError) {
+        this.#guard.isBroken = true;
+      } else this.#check(reason);
+      throw reason;
+    }
+    this.#check();
+    return result;
+  }
+
+  #check(cause?: unknown): void {
+    if (this.#guard.isWhole()) return;
+    this.#guard.isBroken = true;
+    // What isn't a trap may have left C++ in the middle, too: V8's own stack
+    // was used up, for instance, which is a RangeError.
+    const what = cause === undefined
+      ? "The engine has written beyond its stack"
+      : `The engine was left in the middle: ${toError(cause).message}`;
+    throw new EngineDamagedError(what, cause);
   }
 
   /**

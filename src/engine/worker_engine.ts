@@ -19,6 +19,7 @@ import {
   writeRequest,
 } from "./entries.ts";
 import { LONGEST_ENTRY, newRing, RingReader, RingWriter } from "./ring.ts";
+import { onThreadEnd } from "./thread_life.ts";
 import type { FromWorker, Rings, ToWorker } from "./worker_messages.ts";
 
 /**
@@ -41,8 +42,13 @@ export class WorkerEngine implements Engine {
   readonly #worker: Worker;
   readonly #requests: RingWriter;
   readonly #answers: RingReader;
-  /** Called once, when it is closed or lost. */
+  /** Called once, when it is closed, abandoned or lost. */
   onEnd: (() => void) | undefined;
+  /**
+   * Called once, when it is abandoned, after `onEnd`: its thread goes on until
+   * `ended`, if it ever ends.
+   */
+  onAbandoned: ((ended: Promise<void>) => void) | undefined;
   #listener: EngineListener | undefined;
   /** What there was no room for. */
   readonly #waiting: EngineRequest[] = [];
@@ -55,11 +61,15 @@ export class WorkerEngine implements Engine {
   /** Turns in which to look for answers. */
   #turns = 0;
   #immediate: ReturnType<typeof setImmediate> | undefined;
+  /** Ends the wait for the end of the thread. */
+  readonly #watch = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
+  #dying: ReturnType<typeof setImmediate> | undefined;
   #isScheduled = false;
   #isReading = false;
   #state: "open" | "lost" | "closed" = "open";
 
-  private constructor(worker: Worker, line: Line, rings: Rings) {
+  private constructor(worker: Worker, line: Line, rings: Rings, life: string) {
     this.#worker = worker;
     this.line = line;
     this.#requests = new RingWriter(rings.requests);
@@ -75,6 +85,10 @@ export class WorkerEngine implements Engine {
     };
     worker.onmessageerror = () =>
       this.#lose(new Error("A message of the worker could not be read"));
+    onThreadEnd(life, this.#watch.signal, () => {
+      this.#ended.resolve();
+      this.#loseSoon();
+    });
     this.#answers.saySleeps();
   }
 
@@ -91,6 +105,7 @@ export class WorkerEngine implements Engine {
       name: "perspective",
     });
     const rings = { requests: newRing(), answers: newRing() };
+    const life = `perspective ${crypto.randomUUID()}`;
     const refuse = (message: string) => {
       worker.terminate();
       reject(new EngineLoadError(engine, message));
@@ -100,10 +115,11 @@ export class WorkerEngine implements Engine {
       refuse(`Cannot start a worker: ${event.message}`);
     };
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if (data.type === "ready") post(worker, { type: "start", engine, rings });
-      else if (data.type === "refused") refuse(data.message);
+      if (data.type === "ready") {
+        post(worker, { type: "start", engine, rings, life });
+      } else if (data.type === "refused") refuse(data.message);
       else if (data.type === "started") {
-        resolve(new WorkerEngine(worker, data.line, rings));
+        resolve(new WorkerEngine(worker, data.line, rings, life));
       }
     };
     return promise;
@@ -116,7 +132,8 @@ export class WorkerEngine implements Engine {
 
   /** See {@linkcode Engine.send}. */
   send(frame: Reframed, kind: number, poll: boolean): void {
-    if (this.#state !== "open") {
+    if (this.#state === "lost") return;
+    if (this.#state === "closed") {
       return this.#fail(frame.msgId, new Error("The engine is closed"));
     }
     const request = { frame, kind, poll };
@@ -139,8 +156,31 @@ export class WorkerEngine implements Engine {
   /** See {@linkcode Engine.close}. What isn't executed yet never will be. */
   close(): void {
     if (this.#state === "closed") return;
-    this.#end();
+    if (this.#state === "open") this.#end();
     this.#state = "closed";
+  }
+
+  /**
+   * See {@linkcode Engine.abandon}. The thread reads that it is to end if it
+   * ever gets back from its request.
+   */
+  abandon(): boolean {
+    if (this.#state !== "open") return true;
+    this.#end(true);
+    this.#state = "closed";
+    return false;
+  }
+
+  /**
+   * For tests: lets the worker die. `terminate` cuts it off wherever it is,
+   * so that what it says from now on is lost; `throw` has it throw an error
+   * that nobody catches, when it has executed what it was sent.
+   */
+  crash(how: "terminate" | "throw"): void {
+    if (this.#state !== "open") return;
+    if (how === "throw") return this.#put(POISON);
+    this.#worker.terminate();
+    this.#loseSoon();
   }
 
   /** As from any other engine: not within the call that fails. */
@@ -243,7 +283,8 @@ export class WorkerEngine implements Engine {
     frame: (frame) => this.#listener!.frame(frame),
     failed: (msgId, error) => this.#listener!.failed(msgId, error),
     fault: (error) => this.#listener!.fault(error),
-    fatal: (error) => this.#lose(error),
+    fatal: (error, guilty) => this.#lose(error, guilty),
+    heap: (bytes) => this.#listener!.heap(bytes),
     executed: (micros) => {
       this.#outstanding--;
       this.#turns = LOOKING_TURNS;
@@ -251,25 +292,48 @@ export class WorkerEngine implements Engine {
     },
   };
 
-  #lose(error: Error): void {
+  /** The thread has ended. Why, if it says so, comes in this turn. */
+  #loseSoon(): void {
+    if (this.#state !== "open") return;
+    this.#dying ??= setImmediate(() => {
+      this.#read(); // what it said before that
+      this.#lose(new Error("The worker has ended"));
+    });
+  }
+
+  #lose(error: Error, guilty?: boolean): void {
     if (this.#state !== "open") return;
     this.#state = "lost";
     this.#end();
-    this.#listener?.fatal(error);
+    this.#listener?.fatal(error, guilty);
   }
 
   /** A thread that blocks isn't ended by being terminated: it is woken first. */
-  #end(): void {
+  #end(isAbandoned = false): void {
     this.#requests.close();
     this.#answers.close();
     this.#worker.terminate();
     this.onEnd?.();
     this.onEnd = undefined;
+    if (isAbandoned) this.onAbandoned?.(this.#ended.promise);
+    else this.#watch.abort();
     this.#waiting.length = 0;
     this.#outstanding = 0;
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
+    if (this.#dying !== undefined) clearImmediate(this.#dying);
   }
 }
+
+/** A request whose payload is none, so that reading it throws. For tests. */
+const POISON: EngineRequest = {
+  frame: {
+    shared: -1,
+    headLength: 0,
+    writeHeadTo() {},
+  } as unknown as Reframed,
+  kind: 0,
+  poll: false,
+};
 
 function post(worker: Worker, message: ToWorker): void {
   worker.postMessage(message);

@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
@@ -9,6 +10,12 @@ import { EngineLoadError } from "../errors.ts";
 import { NO_BYTES, Reframed, utf8 } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import { ENGINES } from "../testing/engines.ts";
+import {
+  answering,
+  BusyPackage,
+  fakePackage,
+  spinning,
+} from "../testing/fake_package.ts";
 import {
   type Fill,
   frame,
@@ -49,6 +56,7 @@ function answersOf(
       failed: (_msgId, error) => reject(error),
       fault: reject,
       fatal: reject,
+      heap: () => {},
       executed() {
         if (++executed === requests.length) resolve(frames);
       },
@@ -74,7 +82,9 @@ function listen(engine: WorkerEngine) {
     },
     failed: (msgId, error) => tell(`${msgId} failed: ${error.message}`),
     fault: (error) => tell(`fault: ${error.message}`),
-    fatal: (error) => tell(`fatal: ${error.message}`),
+    fatal: (error, guilty) =>
+      tell(`fatal${guilty ? " and guilty" : ""}: ${error.message}`),
+    heap: () => {},
     executed: () => {},
   });
   const until = (count: number) =>
@@ -83,46 +93,6 @@ function listen(engine: WorkerEngine) {
       else waiting.push([count, resolve]);
     });
   return { told, until };
-}
-
-/** The specifier of an engine that does what `handle` says with a request. */
-function fakeEngine(handle: string): string {
-  const source = `
-    const memory = new DataView(new ArrayBuffer(1 << 20));
-    let nth = 0;
-    export class PerspectiveServer {
-      server = 8;
-      module = {
-        HEAPU8: new Uint8Array(memory.buffer),
-        _psp_is_memory64: () => 0,
-        _psp_new_session: () => 1,
-        _psp_alloc: () => 64,
-        _psp_free: () => {},
-        _psp_poll: () => 0,
-        _psp_handle_request: () => { nth++; ${handle} },
-      };
-    }
-    export const make_client = () => {};
-  `;
-  return `data:text/javascript,${encodeURIComponent(source)}`;
-}
-
-/** What an engine does that takes so many milliseconds and answers nothing. */
-function spinning(ms: number): string {
-  return `
-    const end = performance.now() + ${ms};
-    while (performance.now() < end);
-    return 0;
-  `;
-}
-
-/** What an engine does that answers with so many bytes, an expression. */
-function answering(length: string): string {
-  return `
-    const list = [1, 1008, 2048, ${length}, 1];
-    list.forEach((word, at) => memory.setUint32(1000 + 4 * at, word, true));
-    return 1000;
-  `;
 }
 
 /** Blocks this thread while the worker goes on. */
@@ -228,7 +198,7 @@ Deno.test("WorkerEngine executes more than there is room for", async () => {
 
 Deno.test("WorkerEngine waits for a frame that comes after its entry", async () => {
   const lengths = `nth % 2 === 0 ? ${LONGEST_ENTRY} : nth`;
-  const specifier = fakeEngine(answering(lengths));
+  const specifier = fakePackage(answering(lengths));
   const engine = await WorkerEngine.start({ engine: specifier });
   const got: number[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -241,6 +211,7 @@ Deno.test("WorkerEngine waits for a frame that comes after its entry", async () 
     failed: () => {},
     fault: () => {},
     fatal: () => {},
+    heap: () => {},
     executed: () => --left === 0 && resolve(),
   });
   for (let id = 1; id <= left; id++) {
@@ -256,7 +227,7 @@ Deno.test("WorkerEngine waits for a frame that comes after its entry", async () 
 });
 
 Deno.test("WorkerEngine.close() leaves what isn't executed yet", async () => {
-  const specifier = fakeEngine(spinning(1));
+  const specifier = fakePackage(spinning(1));
   const engine = await WorkerEngine.start({ engine: specifier });
   const told: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -268,6 +239,7 @@ Deno.test("WorkerEngine.close() leaves what isn't executed yet", async () => {
     },
     fault: () => told.push("fault"),
     fatal: () => told.push("fatal"),
+    heap: () => {},
     executed: () => {
       told.push("executed");
       block(20); // the next ones are executed, but not told yet
@@ -301,9 +273,9 @@ for (const [what, { handle, count }] of Object.entries(BUSY_WITH)) {
     const program = `
       import { NO_BYTES, Reframed } from ${resolved("../protocol/frame.ts")};
       import { WorkerEngine } from ${resolved("./worker_engine.ts")};
-      const specifier = ${JSON.stringify(fakeEngine(handle))};
+      const specifier = ${JSON.stringify(fakePackage(handle))};
       const engine = await WorkerEngine.start({ engine: specifier });
-      engine.listen({ failed() {}, frame() {}, executed() {} });
+      engine.listen({ failed() {}, frame() {}, heap() {}, executed() {} });
       const frame = new Reframed(1, NO_BYTES, Uint8Array.of(0x42, 0));
       for (let i = 0; i < ${count}; i++) engine.send(frame, 8, false);
       await Promise.resolve();
@@ -372,17 +344,229 @@ Deno.test("WorkerEngine.start() says why an engine can't be loaded", async () =>
 Deno.test("WorkerEngine tells when its engine is lost", async () => {
   // It dies like the real one, but doesn't take this process along.
   const outcomes: Record<string, string> = {
-    'throw new WebAssembly.RuntimeError("unreachable")': "fatal: unreachable",
+    'throw new WebAssembly.RuntimeError("unreachable")':
+      "fatal and guilty: unreachable",
     'return void queueMicrotask(() => { throw new Error("late") }), 0':
       "fatal: Uncaught Error: late",
     'throw new RangeError("too far")': "7 failed: too far",
   };
   for (const [handle, expected] of Object.entries(outcomes)) {
-    const engine = await WorkerEngine.start({ engine: fakeEngine(handle) });
+    const engine = await WorkerEngine.start({ engine: fakePackage(handle) });
     const { told, until } = listen(engine);
     engine.send(request(7, "t", 8), Kind.TABLE_SIZE, false);
     await until(1);
     assertEquals(told, [expected]);
     engine.close();
   }
+});
+
+/** A view of one expression. */
+function expressionView(expression: string): Fill {
+  const columns = message((it) => it.tag(2, 2).bytes(message(text(1, "e"))));
+  const config = message((it) => {
+    it.tag(3, 2).bytes(columns);
+    const entry = message((it) => (text(1, "e")(it), text(2, expression)(it)));
+    it.tag(6, 2).bytes(entry);
+  });
+  return makeView("v", config);
+}
+
+/** Expressions that nest, and what they come to. */
+const NESTED: Record<string, (levels: number) => [string, number]> = {
+  sums: (n) => ["(1 + ".repeat(n) + "1" + ")".repeat(n), n + 1],
+  calls: (n) => ["abs(".repeat(n) + "7" + ")".repeat(n), 7],
+};
+
+/** An engine with a table `t`, and all that it tells. */
+async function engineWithTable(specifier: string) {
+  const engine = await WorkerEngine.start({ engine: specifier });
+  const frames = new Map<number, Uint8Array>();
+  const told: string[] = [];
+  const heaps: number[] = [];
+  let wake: (() => void) | undefined;
+  let executed = 0;
+  let isLost = false;
+  const end = () => wake?.();
+  engine.listen({
+    frame: (bytes) => {
+      told.push("frame");
+      frames.set(parts(bytes).msgId, bytes.slice());
+    },
+    failed: (msgId, error) => told.push(`${msgId} failed: ${error.message}`),
+    fault: (error) => told.push(`fault: ${error.message}`),
+    fatal: (error, guilty) => {
+      told.push(`fatal${guilty ? " and guilty" : ""}: ${error.message}`);
+      isLost = true;
+      end();
+    },
+    heap: (bytes) => heaps.push(bytes),
+    executed: () => {
+      executed++;
+      end();
+    },
+  });
+  let nth = 0;
+  /** What it answers, if it isn't lost by then. */
+  const ask = async (
+    entity: string,
+    kind: number,
+    fill?: Fill,
+    poll = false,
+  ) => {
+    engine.send(request(++nth, entity, kind, fill), kind, poll);
+    while (!isLost && executed < nth) {
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+    const answer = frames.get(nth);
+    return answer && parts(answer);
+  };
+  await ask("t", Kind.MAKE_TABLE, rows([{ x: 1 }]), true);
+  return { engine, told, heaps, ask };
+}
+
+for (const specifier of Object.values(ENGINES)) {
+  for (const [what, nested] of Object.entries(NESTED)) {
+    Deno.test(`An engine is lost before it says anything wrong after nested ${what} (${specifier})`, async () => {
+      // ENGINE 6.4, 9.19: the first that is too deep mostly doesn't trap.
+      const { engine, told, ask } = await engineWithTable(specifier);
+      let levels = 8;
+      for (;; levels++) {
+        const [expression, value] = nested(levels);
+        const kind = Kind.TABLE_MAKE_VIEW;
+        const made = await ask("t", kind, expressionView(expression));
+        if (made === undefined) break;
+        assertEquals(made.kind, kind);
+        const read = await ask("v", Kind.VIEW_TO_CSV);
+        assertStringIncludes(
+          new TextDecoder().decode(read!.content),
+          `"e"\n${value}\n`,
+        );
+        await ask("v", Kind.VIEW_DELETE);
+      }
+      assert(levels > 10 && levels < 60, `${levels} levels`);
+      assertStringIncludes(told.at(-1)!, "fatal and guilty: ");
+      const { length } = told;
+      await ask("t", Kind.TABLE_SIZE);
+      engine.poll();
+      engine.close();
+      assertEquals(told.length, length, "It went on");
+    });
+  }
+
+  for (const levels of [20, 40, 200]) {
+    Deno.test(`An engine that meets ${levels} levels says nothing wrong (${specifier})`, async () => {
+      const { engine, told, ask } = await engineWithTable(specifier);
+      const [expression, value] = NESTED.sums!(levels);
+      await ask("t", Kind.TABLE_MAKE_VIEW, expressionView(expression));
+      const read = await ask("v", Kind.VIEW_TO_CSV);
+      engine.close();
+      if (read === undefined) {
+        assertEquals(told.length, 2); // the table, and its end
+        assertStringIncludes(told[1]!, "fatal and guilty: ");
+      } else {
+        const csv = new TextDecoder().decode(read.content);
+        assertStringIncludes(csv, `"e"\n${value}\n`);
+      }
+    });
+  }
+
+  Deno.test(`An engine is lost when it uses up V8's own stack (${specifier})`, async () => {
+    // Not a trap but a RangeError, after which C++'s stack isn't restored.
+    const { engine, told, ask } = await engineWithTable(specifier);
+    const depth = 100_000;
+    const json = `[{ "x": ${"[".repeat(depth)}${"]".repeat(depth)} }]`;
+    const data = message(text(4, json));
+    await ask("t", Kind.TABLE_UPDATE, (it) => it.tag(1, 2).bytes(data), true);
+    assertEquals(told.length, 2);
+    assertMatch(told[1]!, /^fatal and guilty: .*Maximum call stack size/);
+    engine.close();
+  });
+
+  Deno.test(`WorkerEngine tells how much memory its engine has (${specifier})`, async () => {
+    const { engine, told, heaps, ask } = await engineWithTable(specifier);
+    assertEquals(heaps.length, 1);
+    const long = rows([{ x: 1, y: "y".repeat(3_000_000) }]);
+    await ask("u", Kind.MAKE_TABLE, rows([{ x: 1, y: "" }]), true);
+    for (let i = 0; i < 20; i++) await ask("u", Kind.TABLE_UPDATE, long, true);
+    engine.close();
+    assert(heaps.length > 1, "It has grown");
+    assertEquals(heaps, heaps.toSorted((a, b) => a - b));
+    assert(heaps[0]! >= 2 ** 24 && heaps.at(-1)! > heaps[0]!, heaps.join());
+    assertEquals(new Set(told), new Set(["frame"]));
+  });
+
+  for (const how of ["terminate", "throw"] as const) {
+    Deno.test(`WorkerEngine is lost when its worker dies by ${how} (${specifier})`, async () => {
+      const { engine, told, ask } = await engineWithTable(specifier);
+      let ended = 0;
+      engine.onEnd = () => ended++;
+      const last = ask("t", Kind.TABLE_SIZE);
+      engine.crash(how);
+      engine.crash(how);
+      await last;
+      // By chance it answered this before; if not, it won't.
+      while (!told.at(-1)!.startsWith("fatal")) await ask("t", Kind.TABLE_SIZE);
+      assertMatch(
+        told.at(-1)!,
+        how === "throw" ? /^fatal: Uncaught / : /^fatal: The worker has ended$/,
+      );
+      assertEquals(ended, 1);
+      assertEquals(engine.abandon(), true);
+      engine.close();
+    });
+  }
+}
+
+Deno.test("WorkerEngine is lost when its worker ends by itself", async () => {
+  // That cuts it off within the call.
+  const closing = fakePackage(`if (nth === 2) close(); ${answering("0")}`);
+  const engine = await WorkerEngine.start({ engine: closing });
+  const { told, until } = listen(engine);
+  // A worker that has ended keeps no event loop alive.
+  const timer = setInterval(() => {}, 1000);
+  for (let id = 1; id <= 3; id++) {
+    engine.send(request(id, "t", 8), Kind.TABLE_SIZE, false);
+  }
+  await until(2);
+  clearInterval(timer);
+  // What it said before is still read.
+  assertEquals(told, ["0: 0", "fatal: The worker has ended"]);
+});
+
+Deno.test("WorkerEngine.abandon() tells when its thread has ended after all", async () => {
+  using busy = new BusyPackage(300);
+  const engine = await WorkerEngine.start({ engine: busy.specifier });
+  const { told } = listen(engine);
+  const steps: string[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  engine.onEnd = () => steps.push("end");
+  engine.onAbandoned = (ended) => {
+    steps.push("abandoned");
+    ended.then(resolve);
+  };
+  const begins = busy.begins();
+  engine.send(request(1, "t", 8), Kind.TABLE_SIZE, false);
+  await begins;
+  assertEquals(engine.abandon(), false);
+  assertEquals(engine.abandon(), true, "It has been");
+  assertEquals(steps, ["end", "abandoned"]);
+  await promise;
+  engine.close();
+  assertEquals(told, []);
+});
+
+Deno.test("What a worker said before it died is still read", async () => {
+  const busy = `for (const t = Date.now() + 100; Date.now() < t;);`;
+  const specifier = fakePackage(`${busy} ${answering("0")}`);
+  const engine = await WorkerEngine.start({ engine: specifier });
+  const { told, until } = listen(engine);
+  engine.send(request(1, "t", 8), Kind.TABLE_SIZE, false);
+  // This thread stops looking for answers, and the message that would wake it
+  // dies with the worker.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  block(200);
+  engine.crash("terminate");
+  assertEquals(told, [], "Not within the call");
+  await until(2);
+  assertEquals(told, ["0: 0", "fatal: The worker has ended"]);
 });

@@ -7,9 +7,11 @@
 import { toError } from "../errors.ts";
 import {
   Answer,
-  eventEntry,
   EXECUTED_LENGTH,
   failedEntry,
+  fatalEntry,
+  faultEntry,
+  heapEntry,
   isShared,
   readRequest,
   writeExecuted,
@@ -17,7 +19,10 @@ import {
 import { LocalEngine } from "./local_engine.ts";
 import { loadPackage } from "./package.ts";
 import { LONGEST_ENTRY, RingReader, RingWriter } from "./ring.ts";
-import type { FromWorker, Rings, ToWorker } from "./worker_messages.ts";
+import { holdForLife } from "./thread_life.ts";
+import type { FromWorker, ToWorker } from "./worker_messages.ts";
+
+type Start = Extract<ToWorker, { readonly type: "start" }>;
 
 /** What is used of a worker's global scope. */
 export interface WorkerScope {
@@ -36,15 +41,14 @@ const BREATHE_EVERY = 1_000;
 /** Serves an engine to the main thread. */
 export function hostEngine(scope: WorkerScope): void {
   scope.onmessage = ({ data }) => {
-    if (data.type === "start") start(scope, data.engine, data.rings);
+    if (data.type === "start") start(scope, data);
   };
   scope.postMessage({ type: "ready" }, []);
 }
 
 async function start(
   scope: WorkerScope,
-  specifier: string,
-  rings: Rings,
+  { engine: specifier, rings, life }: Start,
 ): Promise<void> {
   let engine: LocalEngine;
   try {
@@ -59,11 +63,13 @@ async function start(
   engine.listen({
     frame: (frame) => answers.frame(frame),
     failed: (msgId, { message }) => answers.put(failedEntry(msgId, message)),
-    fault: ({ message }) => answers.put(eventEntry(Answer.FAULT, message)),
-    fatal: ({ message }) => answers.put(eventEntry(Answer.FATAL, message)),
+    fault: ({ message }) => answers.put(faultEntry(message)),
+    fatal: ({ message }, guilty) => answers.put(fatalEntry(message, guilty)),
+    heap: (bytes) => answers.put(heapEntry(bytes)),
     executed: () => {}, // measured below
   });
   const payloads = new Payloads(scope);
+  await holdForLife(life);
   scope.postMessage({ type: "started", line: engine.line }, []);
   await serve(engine, new RingReader(rings.requests), answers, payloads);
 }

@@ -31,7 +31,13 @@ export interface Rings {
 /** From the main thread. */
 export type ToWorker =
   /** Load this engine. */
-  | { readonly type: "start"; readonly engine: string; readonly rings: Rings }
+  | {
+    readonly type: "start";
+    readonly engine: string;
+    readonly rings: Rings;
+    /** What to hold as long as the thread lives: see `thread_life.ts`. */
+    readonly life: string;
+  }
   /** The payload of a request. It isn't written to any more. */
   | { readonly type: "payload"; readonly bytes: SharedArrayBuffer };
 

@@ -16,6 +16,25 @@ export interface WorkerPoolOptions {
    * @default one per core and one more, five at most
    */
   readonly size?: number;
+  /**
+   * How many workers may hang at a time and still be replaced. One that hangs
+   * can't be stopped: it goes on burning a core and keeps its memory until it
+   * comes back, if ever, and until then the program ends by `Deno.exit` only.
+   * With 0, none is replaced; with `Infinity`, there is no limit.
+   *
+   * @default the pool's size
+   */
+  readonly maxAbandoned?: number;
+}
+
+/** What a {@linkcode WorkerPool} has running. */
+export interface WorkerPoolStats {
+  /** How many workers a server starts. */
+  readonly size: number;
+  /** Workers that take requests. */
+  readonly running: number;
+  /** Workers that were given up since they hang, and that still do. */
+  readonly abandoned: number;
 }
 
 /**
@@ -37,7 +56,10 @@ export interface WorkerPoolOptions {
 export class WorkerPool implements Executor, AsyncDisposable {
   /** How many workers a server starts. */
   readonly size: number;
+  readonly #maxAbandoned: number;
   readonly #engines = new Set<Engine>();
+  /** Their threads go on. */
+  readonly #abandoned = new Set<Engine>();
   /** Those that are under way, or have failed. */
   readonly #starting = new Set<Promise<Engine>>();
   #closed = false;
@@ -45,7 +67,8 @@ export class WorkerPool implements Executor, AsyncDisposable {
   /**
    * A pool without workers; they start with the server.
    *
-   * @throws {RangeError} If `size` isn't a whole number from 1 to 64.
+   * @throws {RangeError} If `size` isn't a whole number from 1 to 64, or
+   * `maxAbandoned` neither a whole number from 0 up nor `Infinity`.
    */
   constructor(options: WorkerPoolOptions = {}) {
     const { size = Math.min(navigator.hardwareConcurrency + 1, 5) } = options;
@@ -55,16 +78,44 @@ export class WorkerPool implements Executor, AsyncDisposable {
           `64, received ${size}`,
       );
     }
+    const { maxAbandoned = size } = options;
+    const isCount = Number.isInteger(maxAbandoned) || maxAbandoned === Infinity;
+    if (!isCount || maxAbandoned < 0) {
+      throw new RangeError(
+        `Cannot create worker pool: "maxAbandoned" must be a whole number ` +
+          `from 0 up or Infinity, received ${maxAbandoned}`,
+      );
+    }
     this.size = size;
+    this.#maxAbandoned = maxAbandoned;
+  }
+
+  /** What it has running. */
+  stats(): WorkerPoolStats {
+    return {
+      size: this.size,
+      running: this.#engines.size,
+      abandoned: this.#abandoned.size,
+    };
   }
 
   /**
    * Starts a worker with an engine. A server does that itself.
    *
    * @throws {EngineLoadError} If the engine can't be loaded in a worker.
-   * @throws {Error} If the pool is closed.
+   * @throws {Error} If the pool is closed, or more workers hang than
+   * `maxAbandoned` allows.
    */
   start(options: EngineOptions): Promise<Engine> {
+    const { size: hanging } = this.#abandoned;
+    if (hanging > this.#maxAbandoned) {
+      return Promise.reject(
+        new Error(
+          `Cannot start an engine: ${hanging} of the pool's workers hang, and ` +
+            `"maxAbandoned" is ${this.#maxAbandoned}`,
+        ),
+      );
+    }
     const starting = this.#start(options);
     this.#starting.add(starting);
     // A failure stays, for ready(); an engine may end, and isn't kept for it.
@@ -80,6 +131,10 @@ export class WorkerPool implements Executor, AsyncDisposable {
     }
     this.#engines.add(engine);
     engine.onEnd = () => this.#engines.delete(engine);
+    engine.onAbandoned = (ended) => {
+      this.#abandoned.add(engine);
+      ended.then(() => this.#abandoned.delete(engine));
+    };
     return engine;
   }
 

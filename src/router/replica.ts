@@ -294,6 +294,9 @@ export class Replica implements EngineListener {
     this.#owner.fatal(this, error);
   }
 
+  /** See {@linkcode EngineListener.heap}. */
+  heap(): void {}
+
   /** See {@linkcode EngineListener.executed}. */
   executed(micros: number): void {
     this.#executed++;

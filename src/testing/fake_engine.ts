@@ -123,9 +123,14 @@ export class FakeEngine implements Engine {
     this.#run(() => this.#listener!.fault(new Error(why)));
   }
 
-  /** Dies. */
-  die(why: string): void {
-    this.#run(() => this.#listener!.fatal(new Error(why)));
+  /** Dies; of the request under way if it is `guilty`. */
+  die(why: string, guilty?: boolean): void {
+    this.#run(() => this.#listener!.fatal(new Error(why), guilty));
+  }
+
+  /** Says how large its memory is. */
+  growTo(bytes: number): void {
+    this.#run(() => this.#listener!.heap(bytes));
   }
 
   #tell(frames: readonly Uint8Array[]): void {

@@ -87,6 +87,17 @@ export class TimedEngine implements Engine {
     this.#listener!.executed(1);
   }
 
+  /** Dies; of the first thing if that is `guilty`. */
+  die(why: string, guilty?: boolean): void {
+    this.waiting.length = 0;
+    this.#listener!.fatal(new Error(why), guilty);
+  }
+
+  /** Says how large its memory is. */
+  growTo(bytes: number): void {
+    this.#listener!.heap(bytes);
+  }
+
   /** Executes all there is, views in `viewMicros`, the rest in 50 µs. */
   run(viewMicros = 50): void {
     while (this.waiting.length > 0) {

@@ -201,7 +201,7 @@ export class AnswerPacker {
 /** Hands the packed answers on, in order. */
 export function unpackAnswers(
   bytes: Uint8Array,
-  taker: EngineListener,
+  taker: Omit<EngineListener, "heap">,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length;) {
