@@ -72,6 +72,11 @@ export type {
 export { Reframed } from "./src/protocol/frame.ts";
 export type { Line } from "./src/protocol/kinds.ts";
 export {
+  ProcessPool,
+  type ProcessPoolOptions,
+  type ProcessPoolStats,
+} from "./src/engine/process_pool.ts";
+export {
   WorkerPool,
   type WorkerPoolOptions,
   type WorkerPoolStats,

@@ -2,7 +2,7 @@
 import { type Cost, cost } from "./cost.ts";
 import { Sockets } from "./sockets.ts";
 import { start } from "./start.ts";
-import type { Way, WayKind } from "./way.ts";
+import type { AnyWayKind, Way } from "./way.ts";
 import { markOf, newRequest } from "./work.ts";
 
 /** What one turn of a way under a load was like. */
@@ -62,7 +62,7 @@ function sockets(name: string, workers: number, inFlight: number): Load {
 
 /** Measures a way under a load. Without a way, the sockets are echoed. */
 export function measure(
-  kind: WayKind | undefined,
+  kind: AnyWayKind | undefined,
   load: Load,
   turn: Turn,
 ): Promise<Sample> {
@@ -72,7 +72,7 @@ export function measure(
 }
 
 async function inALoop(
-  kind: WayKind,
+  kind: AnyWayKind,
   { workers, inFlight }: Load,
   { spin, seconds, warmup }: Turn,
 ): Promise<Sample> {
@@ -112,7 +112,7 @@ async function inALoop(
 }
 
 async function throughSockets(
-  kind: WayKind | undefined,
+  kind: AnyWayKind | undefined,
   { workers, inFlight }: Load,
   turn: Turn,
 ): Promise<Sample> {

@@ -1,7 +1,7 @@
 /** The command line. */
 import { parseArgs } from "node:util";
 import { type Load, loads } from "./loads.ts";
-import type { WayKind } from "./way.ts";
+import type { AnyWayKind } from "./way.ts";
 import { ways } from "./ways.ts";
 
 const BY_DEFAULT = "loop-1,loop-8,sockets,sockets-3x8";
@@ -22,7 +22,7 @@ export const HELP = `deno run -A bench/transport/run.ts [options]
 /** What the command line says. */
 export interface Options {
   readonly loads: readonly Load[];
-  readonly ways: readonly WayKind[];
+  readonly ways: readonly AnyWayKind[];
   readonly rounds: number;
   readonly seconds: number;
   readonly warmup: number;

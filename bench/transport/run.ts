@@ -10,7 +10,7 @@ import { install } from "../install.ts";
 import { type Load, measure } from "./loads.ts";
 import { HELP, type Options, options } from "./options.ts";
 import { formatLoad, type Measured } from "./report.ts";
-import type { WayKind } from "./way.ts";
+import type { AnyWayKind } from "./way.ts";
 
 if (import.meta.main) await main(options(Deno.args));
 
@@ -35,7 +35,7 @@ async function measureLoad(
   load: Load,
   options: Options,
 ): Promise<readonly Measured[]> {
-  const kinds: (WayKind | undefined)[] = [...options.ways];
+  const kinds: (AnyWayKind | undefined)[] = [...options.ways];
   if (load.sockets) kinds.unshift(undefined);
   const measured = kinds.map((kind): Measured => ({
     way: kind?.name ?? "echo",

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import type { Turn } from "./loads.ts";
 import { start } from "./start.ts";
-import type { Way, WayKind } from "./way.ts";
+import type { AnyWayKind, Way } from "./way.ts";
 import { ANSWER_BYTES } from "./work.ts";
 
 /** What the load generator prints. */
@@ -37,7 +37,7 @@ export class Sockets implements AsyncDisposable {
 
   /** Starts it. Without a way it echoes. */
   static async serve(
-    kind: WayKind | undefined,
+    kind: AnyWayKind | undefined,
     spin: number,
     workers: number,
   ): Promise<Sockets> {

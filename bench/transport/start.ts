@@ -1,13 +1,14 @@
 /** Starts a worker with a way to it. */
-import type { Setup, TakeAnswer, Way, WayKind } from "./way.ts";
+import type { AnyWayKind, Setup, TakeAnswer, Way } from "./way.ts";
 import { newRings } from "./ways/ring_ends.ts";
 
-/** Resolves when the worker takes requests. */
+/** Resolves when the worker, or the process, takes requests. */
 export function start(
-  kind: WayKind,
+  kind: AnyWayKind,
   spin: number,
   take: TakeAnswer,
 ): Promise<Way> {
+  if ("spawn" in kind) return kind.spawn(spin, take);
   const { promise, resolve, reject } = Promise.withResolvers<Way>();
   const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     type: "module",

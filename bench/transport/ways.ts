@@ -1,12 +1,13 @@
-/** All ways, in the order of the report. */
+/** All ways. */
 import { each } from "./ways/each.ts";
 import { packed, packedLater } from "./ways/packed.ts";
+import { processWay } from "./ways/process.ts";
 import { ringAsync } from "./ways/ring_async.ts";
 import { ringBlocking, ringDoorbell } from "./ways/ring_blocking.ts";
 import { ringTurns } from "./ways/ring_turns.ts";
-import type { WayKind } from "./way.ts";
+import type { AnyWayKind, WayKind } from "./way.ts";
 
-export const ways: readonly WayKind[] = [
+const threads: readonly WayKind[] = [
   each,
   packed,
   packedLater,
@@ -16,9 +17,12 @@ export const ways: readonly WayKind[] = [
   ringTurns,
 ];
 
-/** Finds a way. */
+/** In the order of the report. */
+export const ways: readonly AnyWayKind[] = [...threads, processWay];
+
+/** Finds a way to a worker. */
 export function wayNamed(name: string): WayKind {
-  const way = ways.find((way) => way.name === name);
+  const way = threads.find((way) => way.name === name);
   if (!way) throw new TypeError(`Cannot find a way called "${name}"`);
   return way;
 }
