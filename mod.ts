@@ -43,7 +43,8 @@ export {
   type ServerOptions,
   type ServerStats,
 } from "./src/server/server.ts";
-export type { ReplicaStats } from "./src/router/replica.ts";
+export type { ReplicaState, ReplicaStats } from "./src/router/replica.ts";
+export type { RecoveryStats } from "./src/router/recovery/recovery.ts";
 export type {
   NewSessionOptions,
   ServerSession,

@@ -66,6 +66,14 @@ export function notification(content: Uint8Array): Uint8Array {
   return frame(0, NO_BYTES, body.join());
 }
 
+/** A push of `view_on_update` for a port, with an Arrow of rows or without. */
+export function updatePush(port: number, rows?: Uint8Array): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.VIEW_ON_UPDATE, 2).fork();
+  if (rows !== undefined) body.tag(1, 2).bytes(rows);
+  if (port !== 0) body.tag(2, 0).uint32(port);
+  return frame(0, NO_BYTES, body.join());
+}
+
 /** The answer to `view_get_min_max`, `min` and `max` as they stand in the field. */
 export function minMax(
   msgId: number,

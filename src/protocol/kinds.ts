@@ -216,6 +216,11 @@ export function kindInfo(kind: number): KindInfo | undefined {
   return BY_NUMBER[kind];
 }
 
+/** Whether the protocol has a kind of that name. */
+export function isKindName(name: string): boolean {
+  return BY_NUMBER.some((info) => info?.name === name);
+}
+
 /** The protocol's name of `kind`, for messages: `table_update (33)`. */
 export function kindName(kind: number): string {
   return `${BY_NUMBER[kind]?.name ?? "unknown"} (${kind})`;

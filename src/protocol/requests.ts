@@ -83,6 +83,11 @@ export function wantsRows(content: Uint8Array): boolean {
   return has;
 }
 
+/** The row of a `view_expand` or `view_collapse`, the depth of a `view_set_depth`. */
+export function stateValue(content: Uint8Array): number {
+  return readUint(content, 1);
+}
+
 /** The `msg_id` of the subscription that a `remove_*` request names. */
 export function subscriptionId(content: Uint8Array): number {
   return readUint(content, 1);

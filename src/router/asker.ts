@@ -52,7 +52,7 @@ export class Asker {
 
   /** The engine that is the first to see a change. */
   get primary(): Replica {
-    return this.router.replicas[0]!;
+    return this.router.primary;
   }
 
   /** Whether changes of this session may be under way. */
@@ -173,14 +173,19 @@ export class Asker {
 
   /** Hands a request to the engine on which `view` is. */
   requestOf(view: EngineView, frame: Reframed, kind: number): void {
-    const { replica, table, shape } = view;
-    this.router.request(frame, kind, replica, this.#session, table, shape);
+    this.router.requestOf(view, frame, kind, this.#session);
   }
 
   /** Hands a change to the sequencer: see {@linkcode SessionHost.change}. */
-  change(frame: Reframed, kind: number, table: string, port?: number): void {
+  change(
+    frame: Reframed,
+    kind: number,
+    table: string,
+    port?: number,
+    sources?: readonly string[],
+  ): void {
     if (this.router.waits) this.#changes++;
-    this.router.change(frame, kind, this.#session, table, port);
+    this.router.change(frame, kind, this.#session, table, port, sources);
   }
 
   /** Hands requests to the engine on which `view` is, with nothing between them. */

@@ -15,6 +15,7 @@ import {
   updatePort,
   withFromView,
 } from "../protocol/requests.ts";
+import { readTableMeta } from "../protocol/table_copy.ts";
 import { withStringifiedLists } from "../protocol/translate.ts";
 import type { Asker } from "./asker.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
@@ -63,11 +64,7 @@ export function change(
   }
   // Whatever can't be read is found before anybody waits for an answer.
   const to = targetOf(asker, frame, header, viewName !== undefined);
-  const msgId = asker.register(
-    header,
-    table,
-    kind === Kind.MAKE_JOIN_TABLE ? joinMade(asker, frame, header) : undefined,
-  );
+  const msgId = asker.register(header, table, onMade(asker, frame, header));
   const size = header.end;
   try {
     send(asker, changed(asker, frame, header, msgId, source), kind, to);
@@ -144,6 +141,8 @@ function deleteTable(
 /** What a change goes to. */
 interface Target {
   readonly table: string;
+  /** What it joins. */
+  readonly sources?: readonly string[];
   /** Set if it may share a poll. */
   readonly port: number | undefined;
 }
@@ -158,35 +157,58 @@ function targetOf(
   const mayShare = asker.router.waits && header.kind === Kind.TABLE_UPDATE &&
     !isFromView;
   const port = mayShare ? updatePort(contentOf(frame, header)) : undefined;
-  return { table, port };
+  if (header.kind !== Kind.MAKE_JOIN_TABLE) return { table, port };
+  return { table, port, sources: joinedTables(contentOf(frame, header)) };
 }
 
 function send(
   asker: Asker,
   change: Reframed,
   kind: number,
-  { table, port }: Target,
+  { table, port, sources }: Target,
 ): void {
   const isShared = asker.isSeveral && change.byteLength > SHARED_SIZE;
-  asker.change(isShared ? change.share() : change, kind, table, port);
+  asker.change(isShared ? change.share() : change, kind, table, port, sources);
 }
 
-/** Remembers a join, once it is made. */
-function joinMade(
+/** Remembers how a table was made, once it is. */
+function onMade(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
-): Partial<Route> {
+): Partial<Route> | undefined {
+  const made = rememberMade(asker, frame, header);
+  if (made === undefined) return undefined;
   const { msgId } = header;
   const entity = entityBytes(frame, header);
-  const name = entityOf(frame, header);
-  const sources = joinedTables(contentOf(frame, header));
   return {
     take: (answer, { kind, bodyStart, bodyEnd }) => {
-      if (kind !== SERVER_ERROR) asker.router.tables.addJoin(name, sources);
+      if (kind !== SERVER_ERROR) made();
       asker.reply(readdress(msgId, entity, answer, bodyStart, bodyEnd));
     },
   };
+}
+
+function rememberMade(
+  asker: Asker,
+  frame: Uint8Array,
+  header: RequestHeader,
+): (() => void) | undefined {
+  const { tables } = asker.router;
+  const { kind, bodyStart, bodyEnd } = header;
+  const name = entityOf(frame, header);
+  if (kind === Kind.MAKE_JOIN_TABLE) {
+    const sources = joinedTables(contentOf(frame, header));
+    const body = frame.slice(bodyStart, bodyEnd);
+    const request = new Reframed(0, entityBytes(frame, header).slice(), body);
+    return () => tables.addJoin(name, sources, request);
+  }
+  if (!asker.router.replaces) return undefined;
+  if (kind === Kind.TABLE_MAKE_PORT) return () => tables.addPort(name);
+  if (kind !== Kind.MAKE_TABLE) return undefined;
+  const { options, isIndexed } = readTableMeta(contentOf(frame, header));
+  const meta = { options: options.slice(), isIndexed };
+  return () => tables.add(name, meta);
 }
 
 function takesData(kind: number): boolean {

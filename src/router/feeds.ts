@@ -117,7 +117,9 @@ function beginning(
   const route = ownRoute(kind, push, { subscription: true });
   feed.id = asker.router.register(route);
   const mode = feed.withRows ? 0 : undefined;
-  return { frame: simpleRequest(feed.id, view.entity, kind, mode), kind };
+  const frame = simpleRequest(feed.id, view.entity, kind, mode);
+  route.subscribed = { frame, view, withRows: feed.withRows };
+  return { frame, kind };
 }
 
 function ending(

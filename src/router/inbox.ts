@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { SessionLimits } from "./session_host.ts";
+import type { InFlightLimits } from "./session_host.ts";
 
 /**
  * Counts a session's requests in flight, so that there are never too many
  * (Invariant 8), and holds those that can't be made yet, in their order.
  */
 export class Inbox {
-  readonly #limits: SessionLimits;
+  readonly #limits: InFlightLimits;
   #requests = 0;
   #size = 0;
   /** A request that can't be made yet, and those behind it. */
@@ -26,7 +26,7 @@ export class Inbox {
   after: number | undefined;
 
   /** Takes as much as `limits` say. */
-  constructor(limits: SessionLimits) {
+  constructor(limits: InFlightLimits) {
     this.#limits = limits;
   }
 

@@ -67,13 +67,15 @@ export function read(
   const msgId = view === undefined
     ? asker.register(header, entity, { take })
     : asker.registerOn(view, header, entity, { take });
-  asker.request(
-    new Reframed(msgId, of.entity ?? entity, frame, bodyStart, bodyEnd),
-    kind,
-    replica,
-    table,
-    shape,
+  const asked = new Reframed(
+    msgId,
+    of.entity ?? entity,
+    frame,
+    bodyStart,
+    bodyEnd,
   );
+  if (view !== undefined) asker.requestOf(view, asked, kind);
+  else asker.request(asked, kind, replica, table, shape);
 }
 
 /** Tells who asked, and those who have waited for the same. */

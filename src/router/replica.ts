@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Engine, EngineListener } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { Turns, type Waiting } from "./turns.ts";
+import type { EngineView } from "./view.ts";
+import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 /** Something for an engine to execute. */
 export interface Job extends Waiting {
@@ -23,18 +25,30 @@ export interface Job extends Waiting {
   readonly predicted: number;
   /** The number of the change that it is; 0 if it isn't one. */
   readonly change: number;
+  /** The port that a change goes through, where that is known. */
+  readonly port?: number | undefined;
+  /** The tables that it makes a join of. */
+  readonly sources?: readonly string[] | undefined;
+  /** The view that it is about, if it is about one. */
+  readonly view?: EngineView | undefined;
+  /** At how many deaths of an engine it was under way. */
+  deaths?: number;
 }
 
 /** Whom a replica tells what its engine tells it. */
 export interface ReplicaOwner {
-  /** See {@linkcode EngineListener.frame}. */
+  /** See `EngineListener.frame`. */
   frame(replica: Replica, frame: Uint8Array): void;
-  /** See {@linkcode EngineListener.failed}. */
+  /** See `EngineListener.failed`. */
   failed(replica: Replica, msgId: number, error: Error): void;
-  /** See {@linkcode EngineListener.fault}. */
+  /** See `EngineListener.fault`. */
   fault(replica: Replica, error: Error): void;
-  /** See {@linkcode EngineListener.fatal}. */
-  fatal(replica: Replica, error: Error): void;
+  /** See `EngineListener.fatal`. */
+  fatal(replica: Replica, error: Error, guilty?: boolean): void;
+  /** The request under way has taken longer than it may. */
+  hung(replica: Replica): void;
+  /** The engine's heap has grown. */
+  heap(replica: Replica): void;
   /** A request of `key` took so many microseconds, where it was sent at once. */
   measured(key: string, micros: number): void;
   /** A job took so many microseconds. */
@@ -52,11 +66,40 @@ interface Turn {
 /** A job in the engine. */
 interface Sent {
   readonly job: Job;
-  readonly isChange: boolean;
+  /** What it was sent with. */
+  readonly turn: Turn;
+}
+
+/**
+ * Whether an engine takes requests.
+ *
+ * - `"up"`: it does
+ * - `"down"`: it is lost; what is asked of it waits for another one
+ * - `"filling"`: that one is there, and gets the tables of the others
+ */
+export type ReplicaState = "up" | "down" | "filling";
+
+/** What an engine hadn't executed when it was lost, each in order. */
+export interface Debts {
+  /** What was under way in it. */
+  readonly running: Job | undefined;
+  /**
+   * Everything but changes, what was under way included. What may have nothing
+   * between it is together.
+   */
+  readonly reads: ReadonlyArray<readonly Job[]>;
+  /** Changes that it hasn't told views of: what the poll under way is about. */
+  readonly unpolled: readonly Job[];
+  /** The subscriptions that this poll has pushed to already. */
+  readonly pushedTo: ReadonlySet<number>;
+  /** The changes after these. */
+  readonly changes: readonly Job[];
 }
 
 /** What a {@linkcode Replica} holds and has done, in numbers. */
 export interface ReplicaStats {
+  /** Whether it takes requests. */
+  readonly state: ReplicaState;
   /** Requests that wait in front of the engine or are under way in it. */
   readonly outstanding: number;
   /** Milliseconds that these are predicted to take. */
@@ -69,6 +112,10 @@ export interface ReplicaStats {
   readonly busyMs: number;
   /** Changes that it has been given and hasn't executed. */
   readonly behind: number;
+  /** Bytes of the engine's heap, which never shrinks; 0 where it isn't known. */
+  readonly heapSize: number;
+  /** How many engines have been lost here. */
+  readonly deaths: number;
 }
 
 /**
@@ -91,12 +138,11 @@ const MOST_CHANGES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
 /** An engine of the router's, what waits for it, and how busy it is. */
-export class Replica implements EngineListener {
-  /**
-   * Its place among the router's engines. 0 is the primary, which executes
-   * each change first.
-   */
+export class Replica {
+  /** Its place among the router's engines. */
   readonly index: number;
+  /** Whether it executes changes before the others. */
+  isPrimary: boolean;
   /**
    * Whether there is never anything to wait for, neither for this engine (see
    * {@linkcode Engine.isImmediate}) nor for others.
@@ -111,11 +157,23 @@ export class Replica implements EngineListener {
   lastReader: object | undefined;
   /** Microseconds that a batch of changes takes here, as far as is known. */
   batchMicros = 0;
-  readonly #engine: Engine;
+  #state: ReplicaState = "up";
+  #engine: Engine;
   readonly #owner: ReplicaOwner;
-  readonly #turns = new Turns<Turn>();
+  readonly #watchdog: Watchdog | undefined;
+  #turns = new Turns<Turn>();
+  /** What waits for another engine. */
+  #parked: Array<readonly Job[]> = [];
   /** In the engine, in order. */
-  readonly #sent: Sent[] = [];
+  #sent: Sent[] = [];
+  /** Subscriptions that what is under way has pushed to. */
+  #pushedTo = new Set<number>();
+  /** Changes that it has executed since it polled. */
+  #unpolled: Job[] = [];
+  #heapSize = 0;
+  #deaths = 0;
+  /** Called when nothing is under way any more. */
+  #onRetired: (() => void) | undefined;
   /** What was sent at once and is measured. */
   readonly #measured: string[] = [];
   /** The last change of each table that it has been given. */
@@ -138,18 +196,30 @@ export class Replica implements EngineListener {
     index: number,
     owner: ReplicaOwner,
     isAlone: boolean,
+    watch?: Omit<WatchdogOptions, "onHang">,
   ) {
     this.#engine = engine;
     this.isImmediate = isAlone && engine.isImmediate === true;
     this.isForeign = engine.isForeign === true;
     this.index = index;
+    this.isPrimary = index === 0;
     this.#owner = owner;
-    engine.listen(this);
+    // A foreign one has an owner who may see to it.
+    if (watch !== undefined && !this.isImmediate && !this.isForeign) {
+      const onHang = () => this.#owner.hung(this);
+      this.#watchdog = new Watchdog({ ...watch, onHang });
+    }
+    this.#listenTo(engine);
   }
 
-  /** Whether it executes changes before the others. */
-  get isPrimary(): boolean {
-    return this.index === 0;
+  /** Whether it takes requests. */
+  get state(): ReplicaState {
+    return this.#state;
+  }
+
+  /** Bytes of the engine's heap; 0 where that isn't known. */
+  get heapSize(): number {
+    return this.#heapSize;
   }
 
   /** Microseconds that what waits and is under way is predicted to take. */
@@ -210,15 +280,182 @@ export class Replica implements EngineListener {
     this.#given.delete(table);
   }
 
+  /** Whether it is at something that changes wait for, and not at changes. */
   get #isReading(): boolean {
-    return this.#sent.length > 0 && !this.#sent[0]!.isChange;
+    return this.#state === "filling" || this.#turns.isHeld ||
+      this.#sent.length > 0 && !this.#sent[0]!.turn.isChange;
   }
 
   /** Executes jobs of one owner in its turn, with nothing between them. */
   send(...jobs: readonly Job[]): void {
+    if (this.#state !== "up") {
+      this.#parked.push(jobs);
+      return;
+    }
     for (const job of jobs) this.#predicted += job.predicted;
     this.#turns.add({ jobs, isChange: false }, jobs[0]!);
     this.#pump();
+  }
+
+  /**
+   * Executes jobs at this place in the order of changes. If it `holds`, changes
+   * that come later wait until {@linkcode Replica.letGo}, and
+   * {@linkcode Replica.sendDuring} is for what is done before them.
+   */
+  sendInOrder(jobs: readonly Job[], holds = false): void {
+    for (const job of jobs) this.#predicted += job.predicted;
+    const turn = { jobs, isChange: false };
+    if (holds) this.#turns.addHolding(turn);
+    else this.#turns.addChanges(turn, []);
+    this.#pump();
+  }
+
+  /** Executes jobs while changes are held. */
+  sendDuring(...jobs: readonly Job[]): void {
+    for (const job of jobs) this.#predicted += job.predicted;
+    this.#turns.addDuring({ jobs, isChange: false });
+    this.#pump();
+  }
+
+  /** Holds changes no longer. */
+  letGo(): void {
+    this.#turns.letGo();
+    this.#pump();
+    this.#owner.progress();
+  }
+
+  // -- Loss and replacement ---------------------------------------------------
+
+  /** Calls `done` when the engine has done what it was sent; it is sent no more. */
+  retire(done: () => void): void {
+    if (this.#onRetired !== undefined) return;
+    this.#onRetired = done;
+    if (this.#sent.length === 0) done();
+  }
+
+  /** The engine is lost. Returns what it owes. */
+  fail(): Debts {
+    this.#state = "down";
+    this.#onRetired = undefined;
+    this.#deaths++;
+    this.#watchdog?.stop();
+    const sent = this.#sent;
+    const waiting = this.#turns.takeReads();
+    const changes = [
+      ...jobsOf(sent, ({ turn }) => turn.isChange),
+      ...this.#turns.takeChanges()
+        .flatMap(({ isChange, jobs }) => isChange ? jobs : []),
+    ];
+    // A read has nothing to do with what is polled after it.
+    const polled = sent[0]?.turn.isChange
+      ? changes.findIndex(({ poll }) => poll) + 1
+      : 0;
+    const debts = {
+      running: sent[0]?.job,
+      reads: [
+        ...[...new Set(sent.map(({ turn }) => turn))]
+          .filter(({ isChange }) => !isChange)
+          .map((turn) => jobsOf(sent, (it) => it.turn === turn)),
+        ...waiting.map(({ jobs }) => jobs),
+      ],
+      unpolled: [...this.#unpolled, ...changes.slice(0, polled)],
+      pushedTo: this.#pushedTo,
+      changes: changes.slice(polled),
+    };
+    this.#pushedTo = new Set();
+    this.#unpolled = [];
+    this.#turns = new Turns();
+    this.#sent = [];
+    this.#measured.length = 0;
+    this.#changesBehind = this.#batchesBehind = this.#bytesBehind = 0;
+    this.#micros = this.#sentMicros = this.#predicted = 0;
+    this.#heapSize = 0;
+    return debts;
+  }
+
+  /**
+   * Ends the lost engine, which may be at a request that doesn't come back.
+   *
+   * @returns Whether it has ended.
+   */
+  abandon(): boolean {
+    const engine = this.#engine;
+    if (engine.abandon !== undefined) return engine.abandon();
+    this.#closeLost(engine);
+    return true;
+  }
+
+  /** Ends the lost engine. */
+  closeLost(): void {
+    this.#closeLost(this.#engine);
+  }
+
+  #closeLost(engine: Engine): void {
+    Promise.resolve(engine.close()).catch(() => {}); // it is lost anyway
+  }
+
+  /** Has another engine, which is new and empty. */
+  attach(engine: Engine): void {
+    this.#engine = engine;
+    this.#state = "filling";
+    this.#listenTo(engine);
+  }
+
+  /** The new engine has all that it needs. What has waited is done. */
+  open(): void {
+    this.#state = "up";
+    for (const jobs of this.takeParked()) this.send(...jobs);
+    this.#owner.progress();
+  }
+
+  /** Takes what waits for another engine. */
+  takeParked(): ReadonlyArray<readonly Job[]> {
+    return this.#parked.splice(0);
+  }
+
+  /** The `msg_id`s of what waits for another engine. */
+  get parkedIds(): ReadonlySet<number> {
+    return new Set(
+      this.#parked.flat().map(({ frame }) => frame?.msgId ?? 0),
+    );
+  }
+
+  /** Puts what the lost engine owed in front of what waits for another one. */
+  park(jobs: ReadonlyArray<readonly Job[]>): void {
+    this.#parked.unshift(...jobs);
+  }
+
+  /** A push for the subscription `msgId` has come. */
+  pushed(msgId: number): void {
+    this.#pushedTo.add(msgId);
+  }
+
+  #listenTo(engine: Engine): void {
+    const owner = this.#owner;
+    // What an engine says that has been given up is for nobody.
+    const isCurrent = () => this.#engine === engine && this.#state !== "down";
+    engine.listen({
+      frame: (frame) => {
+        if (isCurrent()) owner.frame(this, frame);
+      },
+      failed: (msgId, error) => {
+        if (isCurrent()) owner.failed(this, msgId, error);
+      },
+      fault: (error) => {
+        if (isCurrent()) owner.fault(this, error);
+      },
+      fatal: (error, guilty) => {
+        if (isCurrent()) owner.fatal(this, error, guilty);
+      },
+      executed: (micros) => {
+        if (isCurrent()) this.#onExecuted(micros);
+      },
+      heap: (bytes) => {
+        if (!isCurrent()) return;
+        this.#heapSize = bytes;
+        owner.heap(this);
+      },
+    });
   }
 
   /**
@@ -227,7 +464,8 @@ export class Replica implements EngineListener {
    */
   sendChanges(jobs: readonly Job[]): void {
     for (const { predicted, poll, frame, table, change } of jobs) {
-      if (table !== undefined) this.#given.set(table, change);
+      // What a new engine is filled with has no number.
+      if (table !== undefined && change > 0) this.#given.set(table, change);
       this.#predicted += predicted;
       this.#bytesBehind += frame?.byteLength ?? 0;
       if (poll) this.#batchesBehind++;
@@ -259,14 +497,18 @@ export class Replica implements EngineListener {
 
   /** Ends the engine. */
   async close(): Promise<void> {
+    this.#watchdog?.stop();
     await this.#engine.close();
   }
 
   /** What it holds and has done. */
   stats(): ReplicaStats {
     return {
+      state: this.#state,
       behind: this.#changesBehind,
-      outstanding: this.#turns.size + this.#sent.length,
+      heapSize: this.#heapSize,
+      deaths: this.#deaths,
+      outstanding: this.#turns.size + this.#sent.length + this.#parked.length,
       predictedMs: this.#predicted / 1000,
       views: this.views,
       executed: this.#executed,
@@ -274,58 +516,52 @@ export class Replica implements EngineListener {
     };
   }
 
-  /** See {@linkcode EngineListener.frame}. */
-  frame(frame: Uint8Array): void {
-    this.#owner.frame(this, frame);
-  }
-
-  /** See {@linkcode EngineListener.failed}. */
-  failed(msgId: number, error: Error): void {
-    this.#owner.failed(this, msgId, error);
-  }
-
-  /** See {@linkcode EngineListener.fault}. */
-  fault(error: Error): void {
-    this.#owner.fault(this, error);
-  }
-
-  /** See {@linkcode EngineListener.fatal}. */
-  fatal(error: Error): void {
-    this.#owner.fatal(this, error);
-  }
-
-  /** See {@linkcode EngineListener.heap}. */
-  heap(): void {}
-
-  /** See {@linkcode EngineListener.executed}. */
-  executed(micros: number): void {
+  /** See `EngineListener.executed`. */
+  #onExecuted(micros: number): void {
     this.#executed++;
     this.#busyMicros += micros;
+    if (this.#pushedTo.size > 0) this.#pushedTo.clear();
     const sent = this.#sent.shift();
+    const next = this.#sent[0];
+    if (next === undefined) this.#watchdog?.end();
+    else this.#watchdog?.begin(next.job.kind);
     if (sent === undefined) {
       // It was sent at once, and most of it isn't measured.
       const key = micros > 0 ? this.#measured.shift() : undefined;
       if (key !== undefined) this.#owner.measured(key, micros);
       return;
     }
-    const { job, isChange } = sent;
+    const { job, turn } = sent;
     this.#predicted -= job.predicted;
     this.#sentMicros -= job.predicted;
     this.#owner.executed(job, micros);
+    const isBatchDone = turn.isChange && this.#onChanged(job, micros);
     this.#pump();
-    if (!isChange) return;
+    if (isBatchDone) this.#owner.progress();
+  }
+
+  /** A change was executed. Returns whether that was the last of a batch. */
+  #onChanged(job: Job, micros: number): boolean {
     this.#changesBehind--;
     this.#bytesBehind -= job.frame?.byteLength ?? 0;
     this.#micros += micros;
-    if (!job.poll) return;
+    if (!job.poll) {
+      this.#unpolled.push(job);
+      return false;
+    }
+    this.#unpolled.length = 0;
     this.batchMicros += (this.#micros - this.batchMicros) / 4;
     this.#micros = 0;
     this.#batchesBehind--;
-    this.#owner.progress();
+    return true;
   }
 
   #pump(): void {
-    if (this.#isPumping) return;
+    if (this.#isPumping || this.#state === "down") return;
+    if (this.#onRetired !== undefined) {
+      if (this.#sent.length === 0) this.#onRetired();
+      return;
+    }
     this.#isPumping = true;
     while (
       this.#sent.length === 0 ||
@@ -333,9 +569,9 @@ export class Replica implements EngineListener {
     ) {
       const turn = this.#turns.next();
       if (turn === undefined) break;
-      const { jobs, isChange } = turn;
-      for (const job of jobs) {
-        this.#sent.push({ job, isChange });
+      for (const job of turn.jobs) {
+        if (this.#sent.length === 0) this.#watchdog?.begin(job.kind);
+        this.#sent.push({ job, turn });
         this.#sentMicros += job.predicted;
         if (job.frame === undefined) this.#engine.poll();
         else this.#engine.send(job.frame, job.kind, job.poll);
@@ -343,4 +579,8 @@ export class Replica implements EngineListener {
     }
     this.#isPumping = false;
   }
+}
+
+function jobsOf(sent: readonly Sent[], is: (sent: Sent) => boolean): Job[] {
+  return sent.filter(is).map(({ job }) => job);
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Header } from "../protocol/header.ts";
-import { NO_BYTES } from "../protocol/frame.ts";
+import { NO_BYTES, type Reframed } from "../protocol/frame.ts";
 import type { EngineView, View } from "./view.ts";
 
 /** Whoever gets the frames of a route. */
@@ -29,6 +29,8 @@ export interface RouteOwner {
   done(size: number): void;
   /** One of its changes was answered. */
   changeAnswered(): void;
+  /** An engine was lost at something that it asked. */
+  strike(): void;
 }
 
 /**
@@ -57,6 +59,18 @@ export interface Route {
    * frame is lent, as the engine lent it.
    */
   readonly take: ((frame: Uint8Array, header: Header) => void) | undefined;
+  /** If an engine was asked for it: how, so that another one can be. */
+  subscribed?: Subscribed | undefined;
+}
+
+/** How an engine was subscribed to. */
+export interface Subscribed {
+  /** The request, in bytes of its own. */
+  readonly frame: Reframed;
+  /** What it is on; `undefined` for what belongs to no view. */
+  readonly view: EngineView | undefined;
+  /** Whether it pushes the rows that changed. */
+  readonly withRows: boolean;
 }
 
 /** The route of what the router asks on its own account. */

@@ -17,6 +17,12 @@ import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
 import type { Later } from "./lingering.ts";
+import {
+  type Loss,
+  Recovery,
+  type RecoveryHost,
+  type RecoveryStats,
+} from "./recovery/recovery.ts";
 import { Predictor } from "./predictor.ts";
 import {
   type Job,
@@ -61,8 +67,20 @@ export interface RouterOptions {
   readonly cacheSize: number;
   /** Milliseconds that a view stays that nobody has any more. */
   readonly viewLinger: number;
-  /** The clock. */
+  /** See {@linkcode Clock.later}. */
   readonly later: Later;
+  /** See {@linkcode Clock.now}. */
+  readonly now: () => number;
+  /** Starts another engine in place of a lost one; without it none is replaced. */
+  readonly spawn?: (() => Promise<Engine>) | undefined;
+  /** Milliseconds that a request of `kind` may take; `Infinity` for any time. */
+  readonly timeout: (kind: number) => number;
+  /** Bytes of an engine's heap above which it is replaced. */
+  readonly maxHeapSize: number;
+  /** See {@linkcode SessionLimits.maxStrikes}. */
+  readonly maxStrikes: number;
+  /** Called once, when there is no engine any more. */
+  readonly onLost?: ((error: ServerLostError) => void) | undefined;
 }
 
 /** How reads were answered, in numbers. */
@@ -97,8 +115,10 @@ export interface PushStats {
 
 /** What a router holds and has done, in numbers. */
 export interface RouterStats {
-  /** Engines that hold the tables; the first is the primary. */
+  /** Engines that hold the tables. */
   readonly replicas: readonly ReplicaStats[];
+  /** What became of engines that were lost. */
+  readonly recovery: RecoveryStats;
   /** What is predicted to take longest: up to 20 shapes of requests. */
   readonly predictions: readonly Prediction[];
   /** Sessions that are open. */
@@ -149,6 +169,15 @@ export interface RouterStats {
 const FIRST_ID = 0x1000_0000;
 const LAST_ID = 0xffff_ffff;
 
+/** Where none is replaced. */
+const NO_RECOVERY: RecoveryStats = {
+  lost: 0,
+  replaced: 0,
+  poisonous: 0,
+  removedViews: 0,
+  abandoned: 0,
+};
+
 /** With less than so many microseconds of work an engine is as good as idle. */
 const NEARLY_IDLE = 1_000;
 
@@ -166,7 +195,12 @@ const INTERFERENCE = 1e9;
  * It is pure: frames in, frames out; no sockets, no workers, no clock.
  */
 export class Router
-  implements ReplicaOwner, SequencerOwner, SessionHost, ViewIndexHost {
+  implements
+    ReplicaOwner,
+    SequencerOwner,
+    SessionHost,
+    ViewIndexHost,
+    RecoveryHost {
   /** The line of the engines. */
   readonly line: Line;
   /** Names for views. */
@@ -175,7 +209,7 @@ export class Router
   readonly tables = new Tables();
   /** The views that engines have. */
   readonly views: ViewIndex;
-  /** All engines; the first is the primary. */
+  /** All engines. */
   readonly replicas: readonly Replica[];
   /** See {@linkcode SessionHost.waits}. */
   readonly waits: boolean;
@@ -185,7 +219,11 @@ export class Router
   readonly memory: ReadMemory;
   /** What was read of tables. */
   readonly #tableReads = new Map<string, Reads>();
-  readonly #sequencer: Sequencer;
+  /** The order of changes. */
+  readonly sequencer: Sequencer;
+  readonly #recovery: Recovery | undefined;
+  readonly #maxHeapSize: number;
+  readonly #onLost: RouterOptions["onLost"];
   readonly #onError: OnError;
   readonly #sessions = new Set<Session>();
   readonly #routes = new Map<number, Route>();
@@ -222,21 +260,39 @@ export class Router
   constructor(engines: readonly Engine[], options: RouterOptions) {
     this.line = engines[0]!.line;
     this.#isSeveral = engines.length > 1;
+    const { later, now, timeout } = options;
+    const watch = { later, now, timeout };
     this.replicas = engines.map((engine, i) =>
-      new Replica(engine, i, this, !this.#isSeveral)
+      new Replica(engine, i, this, !this.#isSeveral, watch)
     );
     this.waits = !this.replicas[0]!.isImmediate;
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
     this.sharing = options.sharing;
     const viewLinger = this.sharing ? options.viewLinger : 0;
-    this.views = new ViewIndex(this, viewLinger, options.later);
+    this.views = new ViewIndex(this, viewLinger, later);
     this.memory = new ReadMemory(options.cacheSize);
     this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
-    const { maxInFlight, maxInFlightSize } = options;
-    this.#limits = { maxInFlight, maxInFlightSize };
-    this.#sequencer = new Sequencer(this.replicas, this);
+    const { maxInFlight, maxInFlightSize, maxStrikes } = options;
+    this.#limits = { maxInFlight, maxInFlightSize, maxStrikes };
+    this.sequencer = new Sequencer(this.replicas, this);
+    const { spawn } = options;
+    if (spawn !== undefined && this.#isSeveral) {
+      this.#recovery = new Recovery(this, { spawn, later, now });
+    }
+    this.#maxHeapSize = options.maxHeapSize;
+    this.#onLost = options.onLost;
+  }
+
+  /** See {@linkcode SessionHost.primary}. */
+  get primary(): Replica {
+    return this.sequencer.primary;
+  }
+
+  /** See {@linkcode SessionHost.replaces}. */
+  get replaces(): boolean {
+    return this.#recovery !== undefined;
   }
 
   /** What the engine died of, if it did. */
@@ -258,13 +314,14 @@ export class Router
 
   /** Passes the changes since the last poll on to views. */
   poll(): void {
-    this.#sequencer.poll();
+    this.sequencer.poll();
   }
 
   /** What the router holds and has done. */
   stats(): RouterStats {
     return {
       replicas: this.replicas.map((replica) => replica.stats()),
+      recovery: this.#recovery?.stats ?? NO_RECOVERY,
       predictions: this.#predictor.entries(20),
       sessions: this.#sessions.size,
       views: this.#views,
@@ -273,11 +330,11 @@ export class Router
       subscriptions: this.#subscriptions,
       pending: this.#pending(),
       waitingDeletes: this.#waitingDeletes.size + this.tables.waiting,
-      changes: this.#sequencer.changes,
-      joinedChanges: this.#sequencer.joined,
-      collectedChanges: this.#sequencer.collected,
-      unpolledChanges: this.#sequencer.unpolled,
-      fullBatches: this.#sequencer.full,
+      changes: this.sequencer.changes,
+      joinedChanges: this.sequencer.joined,
+      collectedChanges: this.sequencer.collected,
+      unpolledChanges: this.sequencer.unpolled,
+      fullBatches: this.sequencer.full,
       requests: this.#requests,
       reads: this.#readStats(),
       pushes: { ...this.#pushes },
@@ -289,8 +346,10 @@ export class Router
 
   /** Ends all sessions, whose open requests are answered with an error, and closes the engines. */
   async close(): Promise<void> {
+    const recovered = this.#recovery?.close();
     this.#endAll("The server is closed", "server closed");
     await Promise.all(this.replicas.map((replica) => replica.close()));
+    await recovered;
   }
 
   // -- For sessions ----------------------------------------------------------
@@ -330,7 +389,7 @@ export class Router
   tableGone(table: string): void {
     this.tables.removed(table);
     this.#tableReads.get(table)?.clear();
-    this.replicas[0]!.forget(table);
+    this.primary.forget(table);
   }
 
   /** See {@linkcode SessionHost.countRead}. */
@@ -399,15 +458,17 @@ export class Router
     owner: object,
     table: string,
     port?: number,
+    sources?: readonly string[],
   ): void {
     this.views.changed(table);
-    this.#sequencer.change({
+    this.sequencer.change({
       owner,
       stamp: ++this.#stamp,
       frame,
       kind,
       table,
       port,
+      sources,
       ...this.#predict(kind, table),
     });
   }
@@ -421,7 +482,7 @@ export class Router
     table: string | undefined,
     shape: string,
   ): void {
-    if (replica.isPrimary) this.#sequencer.beforeRead(table);
+    if (replica.isPrimary) this.sequencer.beforeRead(table);
     if (replica.isImmediate) {
       // Nothing is predicted there, but what may linger afterwards.
       const isMade = kind === Kind.TABLE_MAKE_VIEW;
@@ -430,19 +491,35 @@ export class Router
     replica.send(this.#job({ frame, kind }, replica, owner, table, shape));
   }
 
-  /** See {@linkcode SessionHost.together}. */
-  together(
-    steps: readonly Step[],
-    { replica, table, shape }: EngineView,
+  /** See {@linkcode SessionHost.requestOf}. */
+  requestOf(
+    view: EngineView,
+    frame: Reframed,
+    kind: number,
     owner: object,
   ): void {
-    if (replica.isPrimary) this.#sequencer.beforeRead(table);
+    const { replica, table, shape } = view;
+    if (replica.isImmediate) {
+      return this.request(frame, kind, replica, owner, table, shape);
+    }
+    if (replica.isPrimary) this.sequencer.beforeRead(table);
+    const job = this.#job({ frame, kind }, replica, owner, table, shape);
+    replica.send({ ...job, view });
+  }
+
+  /** See {@linkcode SessionHost.together}. */
+  together(steps: readonly Step[], view: EngineView, owner: object): void {
+    const { replica, table, shape } = view;
+    if (replica.isPrimary) this.sequencer.beforeRead(table);
     if (replica.isImmediate) {
       for (const { frame, kind } of steps) replica.sendNow(frame, kind);
       return;
     }
     replica.send(
-      ...steps.map((it) => this.#job(it, replica, owner, table, shape)),
+      ...steps.map((it) => ({
+        ...this.#job(it, replica, owner, table, shape),
+        view,
+      })),
     );
   }
 
@@ -498,8 +575,11 @@ export class Router
    * spread over all, each would wake up another.
    */
   leastBusy(): Replica {
-    let least = this.replicas[0]!;
+    const { primary } = this;
+    if (primary.predicted < NEARLY_IDLE) return primary;
+    let least = primary;
     for (const replica of this.replicas) {
+      if (replica.state !== "up") continue;
       if (replica.predicted < NEARLY_IDLE) return replica;
       if (replica.predicted < least.predicted) least = replica;
     }
@@ -517,15 +597,18 @@ export class Router
     shape: string,
     isFlat: boolean,
   ): Replica {
-    const [first, ...others] = this.replicas;
-    if (others.length === 0) return first!;
+    const first = this.primary;
+    const others = this.replicas.filter((it) =>
+      it !== first && it.state === "up"
+    );
+    if (others.length === 0) return first;
     const key = keyOf(Kind.TABLE_MAKE_VIEW, shape);
     const predicted = this.#predictor.predictView(key, table, isFlat);
     const isLong = predicted > this.#shortMicros;
     const hasLane = this.#fastLane && others.length >= 2;
     // Elsewhere something long may soon be in its way.
-    if (!isLong && hasLane && first!.predicted < NEARLY_IDLE) return first!;
-    const candidates = isLong && hasLane ? others : this.replicas;
+    if (!isLong && hasLane && first.predicted < NEARLY_IDLE) return first;
+    const candidates = isLong && hasLane ? others : [first, ...others];
     const burden = (replica: Replica) => {
       const isRead = this.#stamp - replica.lastRead < LATELY &&
         replica.lastReader !== owner;
@@ -543,7 +626,7 @@ export class Router
 
   /** See {@linkcode SessionHost.lastAnswered}. */
   lastAnswered(table: string | undefined): number {
-    return this.#sequencer.lastAnswered(table);
+    return this.sequencer.lastAnswered(table);
   }
 
   /** See {@linkcode SessionHost.mayAsk}. */
@@ -552,12 +635,12 @@ export class Router
     table: string | undefined,
     after: number,
   ): boolean {
-    return this.#sequencer.mayAsk(replica, table, after);
+    return this.sequencer.mayAsk(replica, table, after);
   }
 
   /** See {@linkcode SessionHost.hasCollected}. */
   hasCollected(owner: object): boolean {
-    return this.#sequencer.hasCollected(owner);
+    return this.sequencer.hasCollected(owner);
   }
 
   /** See {@linkcode SessionHost.hold}. */
@@ -627,9 +710,19 @@ export class Router
     const holding = [...this.#holding];
     this.#holding.clear(); // who has to wait on, holds again
     // All of them read before anything changes, so that each comes to it.
-    this.#sequencer.pauseWhile(() => {
+    this.sequencer.pauseWhile(() => {
       for (const session of holding) session.retry();
     });
+  }
+
+  /** See {@linkcode SequencerOwner.replay}. */
+  replay(replica: Replica, made: readonly Job[]): void {
+    this.#recovery!.take(replica, made);
+  }
+
+  /** See {@linkcode SequencerOwner.mayRisk}. */
+  mayRisk(): boolean {
+    return this.#recovery!.mayRisk;
   }
 
   /** See {@linkcode SequencerOwner.behind}. */
@@ -651,7 +744,7 @@ export class Router
     const route = this.#routes.get(msgId);
     const isChange = this.waits && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
-    if (isChange) this.#sequencer.answered(msgId, false);
+    if (isChange) this.sequencer.answered(msgId, false);
     try {
       this.#dispatch(msgId, route, frame);
     } catch (reason) {
@@ -671,9 +764,10 @@ export class Router
     if (msgId === 0 && this.#isSeveral) {
       const message = `Engine ${replica.index} has missed a change that ` +
         `others have made: ${error.message}`;
-      return this.fault(replica, new EngineFaultError(message));
+      // Its tables aren't those of the others any more (Invariant 1).
+      return this.fatal(replica, new EngineFaultError(message));
     }
-    this.#sequencer.answered(msgId, true);
+    this.sequencer.answered(msgId, true);
     const route = this.#routes.get(msgId);
     if (route === undefined) {
       // It has been answered; what failed is the poll after it.
@@ -694,16 +788,88 @@ export class Router
   }
 
   /** See {@linkcode ReplicaOwner.fault}. */
-  fault(_replica: Replica, error: Error): void {
+  fault(replica: Replica, error: Error): void {
+    const { replicas } = this;
+    // Its tables are right, its views aren't any more. A wrong one is better
+    // than none, though.
+    if (replicas.some((it) => it !== replica && it.state === "up")) {
+      return this.#lose(replica, { error, by: "engine", isHung: false });
+    }
     this.#onError(error, { stage: "engine" });
   }
 
   /** See {@linkcode ReplicaOwner.fatal}. */
-  fatal(_replica: Replica, error: Error): void {
+  fatal(replica: Replica, error: Error, guilty?: boolean): void {
+    const by = guilty === undefined ? "others" : guilty ? "request" : "engine";
+    this.#lose(replica, { error, by, isHung: false });
+  }
+
+  /** See {@linkcode ReplicaOwner.hung}. */
+  hung(replica: Replica): void {
+    const error = new Error("it has taken longer than it may (requestTimeout)");
+    this.#lose(replica, { error, by: "request", isHung: true });
+  }
+
+  /** See {@linkcode ReplicaOwner.heap}. */
+  heap(replica: Replica): void {
+    if (replica.heapSize <= this.#maxHeapSize) return;
+    this.#recovery?.recycle(replica);
+  }
+
+  #lose(replica: Replica, loss: Loss): void {
+    if (this.#lost !== undefined) return;
+    if (this.#recovery !== undefined) this.#recovery.lost(replica, loss);
+    else {
+      if (loss.isHung) replica.abandon();
+      this.loseAll(loss.error);
+    }
+  }
+
+  // -- For recovery ------------------------------------------------------------
+
+  /** See {@linkcode RecoveryHost.unforwarded}. */
+  get unforwarded(): ReadonlySet<number> {
+    return this.sequencer.unforwarded;
+  }
+
+  /** See {@linkcode RecoveryHost.routes}. */
+  get routes(): Iterable<readonly [number, Route]> {
+    return this.#routes;
+  }
+
+  /** See {@linkcode RecoveryHost.newJob}. */
+  newJob(
+    { frame, kind }: Step,
+    owner: object,
+    table: string | undefined,
+    view?: EngineView,
+  ): Job {
+    return {
+      owner,
+      stamp: ++this.#stamp,
+      frame,
+      kind,
+      table,
+      view,
+      poll: false,
+      change: 0,
+      ...this.#predict(kind, table ?? ""),
+    };
+  }
+
+  /** See {@linkcode RecoveryHost.report}. */
+  report(error: Error): void {
+    this.#onError(error, { stage: "engine" });
+  }
+
+  /** See {@linkcode RecoveryHost.loseAll}. */
+  loseAll(error: Error): void {
     if (this.#lost !== undefined) return;
     const lost = this.#lost = new ServerLostError(error);
     this.#onError(lost, { stage: "engine" });
     this.#endAll(lost.message, "engine lost");
+    for (const replica of this.replicas) replica.closeLost();
+    this.#onLost?.(lost);
   }
 
   /** Nobody waits for ever: what is open is answered, and the sessions end. */
@@ -730,7 +896,7 @@ export class Router
 
   /** See {@linkcode ReplicaOwner.progress}. */
   progress(): void {
-    this.#sequencer.progress();
+    this.sequencer.progress();
   }
 
   /** See {@linkcode ReplicaOwner.measured}. */

@@ -19,7 +19,7 @@ import {
   uint,
 } from "../testing/frames.ts";
 import { forAll, type Random } from "../testing/random.ts";
-import { routing, tinyRouting } from "../testing/routing.ts";
+import { routing, tinyRouting, UNWATCHED } from "../testing/routing.ts";
 import { Router } from "./router.ts";
 
 // -- Headers -----------------------------------------------------------------
@@ -334,7 +334,7 @@ Deno.test("Router.close() rejects if the engine can't be closed", async () => {
     sharing: false,
     cacheSize: 0,
     viewLinger: 0,
-    later: () => () => {},
+    ...UNWATCHED,
   });
   await assertRejects(() => router.close(), Error, "busy");
 });
@@ -558,7 +558,8 @@ Deno.test("Router with onPollRequest may be polled from within the callback", ()
 Deno.test("Router.stats() counts", () => {
   const { engine, router, open } = routing();
   const [a, b] = [open(), open()];
-  const { replicas: _, predictions: __, ...counts } = router.stats();
+  const { replicas: _, predictions: __, recovery: ___, ...counts } = router
+    .stats();
   assertEquals(counts, {
     sessions: 2,
     views: 0,
@@ -588,7 +589,7 @@ Deno.test("Router.stats() counts", () => {
   b.ask(3, "", Kind.GET_HOSTED_TABLES, uint(1, 1));
   engine.fail(engine.requests[0]!, "no memory");
   engine.say(frame(12345, "t", Kind.TABLE_SIZE));
-  const { replicas, predictions, ...later } = router.stats();
+  const { replicas, predictions, recovery: _____, ...later } = router.stats();
   assertEquals([replicas.length, replicas[0]!.views, predictions], [1, 1, []]);
   assertEquals(later, {
     sessions: 2,

@@ -11,6 +11,8 @@ import type { Job, Replica } from "./replica.ts";
 export interface Change extends Job {
   /** The table that it changes. */
   readonly table: string;
+  /** The tables that it makes a join of. */
+  readonly sources?: readonly string[] | undefined;
   /**
    * The port that it goes through, if it may share a poll with others that go
    * to the same table through the same port; `undefined` if it needs a poll of
@@ -42,6 +44,10 @@ export interface SequencerOwner {
   wake(): void;
   /** `replica` stays behind, so that changes wait. */
   behind(replica: Replica): void;
+  /** Whether a change that was under way when a primary was lost may be tried. */
+  mayRisk(): boolean;
+  /** Gives `replica`, which is lost or being filled, changes with a poll. */
+  replay(replica: Replica, made: readonly Job[]): void;
   /** Set if the program polls itself: there is something to poll for. */
   readonly onPollRequest?: (() => void) | undefined;
 }
@@ -76,8 +82,9 @@ const REPORT_AFTER = 16;
  * change polls first, because a read doesn't do that by itself (ENGINE 2.4).
  */
 export class Sequencer {
-  readonly #primary: Replica;
-  readonly #others: readonly Replica[];
+  #primary: Replica;
+  /** Those that get what it has answered. */
+  #others: readonly Replica[];
   readonly #owner: SequencerOwner;
   /** Changes that can't be made yet, and whose they are. */
   #collected: Change[] = [];
@@ -87,7 +94,7 @@ export class Sequencer {
   /** The end of that, which is still to be given to it. */
   #unsent: Job[] = [];
   /** In order; polled, and waiting for the primary, or for one before them. */
-  readonly #closed: Batch[] = [];
+  #closed: Batch[] = [];
   /** The last batch that all replicas have been given. */
   #forwarded = 0;
   #batches = 0;
@@ -179,6 +186,49 @@ export class Sequencer {
     if (this.#open === undefined && this.#hasRoom()) this.#fullInARow = 0;
   }
 
+  // -- When engines come and go ------------------------------------------------
+
+  /** The engine that executes changes first. */
+  get primary(): Replica {
+    return this.#primary;
+  }
+
+  /** The numbers of what will be forwarded, though the primary has been given it. */
+  get unforwarded(): ReadonlySet<number> {
+    const unsent = new Set(this.#unsent.map(({ change }) => change));
+    return new Set(
+      this.#unfinished().flatMap(({ changes }) => changes)
+        .map(({ change }) => change)
+        .filter((it) => !unsent.has(it)),
+    );
+  }
+
+  /**
+   * The primary is lost, and `next` takes its place. What the lost one has
+   * answered goes to all, and with it to `next`; the others of its changes, in
+   * order, are tried again, but for those of `refused` (Invariant 6).
+   */
+  promote(next: Replica, refused: (change: Change) => boolean): void {
+    const batches = this.#unfinished();
+    this.#closed = [];
+    this.#open = undefined;
+    this.#unsent = [];
+    this.#isWanted = this.#isAsked = false;
+    const again: Change[] = [];
+    for (const { changes, open, failed, number } of batches) {
+      const answered = changes.filter(({ frame }) => !open.has(frame!.msgId));
+      again.push(...changes.filter(({ frame }) => open.has(frame!.msgId)));
+      this.#forwarded = number;
+      this.#give(answered, failed);
+    }
+    this.#others = this.#others.map((it) => it === next ? this.#primary : it);
+    this.#primary = next;
+    const collected = this.#collected;
+    this.#collected = again.filter((it) => !refused(it)).concat(collected);
+    for (const { owner } of this.#collected) this.#waiting.add(owner);
+    this.progress();
+  }
+
   /** Collects changes while `step` runs, and takes them after it. */
   pauseWhile(step: () => void): void {
     this.#isPaused = true;
@@ -253,6 +303,13 @@ export class Sequencer {
     this.#owner.onPollRequest!();
   }
 
+  /** What hasn't been forwarded. */
+  #unfinished(): readonly Batch[] {
+    return this.#open === undefined
+      ? this.#closed
+      : [...this.#closed, this.#open];
+  }
+
   /** Takes what has collected, each owner's in its order. */
   #retry(): void {
     const collected = this.#collected;
@@ -268,6 +325,7 @@ export class Sequencer {
   /** Adds `change` to a batch, if it may be made now. */
   #mayTake(change: Change): boolean {
     if (this.#isPaused || this.#waiting.has(change.owner)) return false;
+    if (change.deaths !== undefined && !this.#owner.mayRisk()) return false;
     const byProgram = this.#owner.onPollRequest !== undefined;
     // Reads that wait there would come between it and its poll.
     const mayStayOpen = byProgram ||
@@ -388,6 +446,7 @@ export class Sequencer {
     this.#isWanted = this.#isAsked = false;
     const last = this.#unsent.pop() ?? POLL;
     this.#unsent.push({ ...last, poll: true });
+    // Then a lazy delete may stay unanswered as long as it likes.
     if (this.#others.length === 0) return;
     this.#closed.push(batch);
     this.#forward();
@@ -413,12 +472,20 @@ export class Sequencer {
     while (this.#closed.length > 0 && this.#closed[0]!.open.size === 0) {
       const { number, changes, failed } = this.#closed.shift()!;
       this.#forwarded = number;
-      // Without a msg_id: nobody waits for these answers.
-      const made: Job[] = changes
-        .filter(({ frame }) => !failed.has(frame!.msgId))
-        .map((it) => ({ ...it, frame: it.frame!.withMsgId(0), poll: false }));
-      made.push({ ...made.pop() ?? POLL, poll: true });
-      for (const replica of this.#others) this.#sendMade(replica, made);
+      this.#give(changes, failed);
+    }
+  }
+
+  /** Gives the others what the primary has answered, with one poll. */
+  #give(changes: readonly Change[], failed: ReadonlySet<number>): void {
+    // Without a msg_id: nobody waits for these answers.
+    const made: Job[] = changes
+      .filter(({ frame }) => !failed.has(frame!.msgId))
+      .map((it) => ({ ...it, frame: it.frame!.withMsgId(0), poll: false }));
+    made.push({ ...made.pop() ?? POLL, poll: true });
+    for (const replica of this.#others) {
+      if (replica.state === "up") this.#sendMade(replica, made);
+      else this.#owner.replay(replica, made);
     }
   }
 }

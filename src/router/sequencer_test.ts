@@ -53,6 +53,8 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
       failed: () => {},
       fault: () => {},
       fatal: () => {},
+      hung: () => {},
+      heap: () => {},
       measured: () => {},
       executed: ({ frame }) => {
         // The answer; only the primary is asked with a msg_id.
@@ -65,6 +67,8 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
     sourcesOf: (table) => table === "join" ? ["t", "u"] : [],
     wake: () => void moves++,
     behind: ({ index }) => reports.push(`engine ${index}`),
+    mayRisk: () => true,
+    replay: () => {},
     ...more,
   });
   const run = () => {
@@ -101,6 +105,8 @@ function immediate(onPollRequest?: () => void) {
     failed: () => {},
     fault: () => {},
     fatal: () => {},
+    hung: () => {},
+    heap: () => {},
     measured: () => {},
     executed: () => {},
     progress: () => {},
@@ -110,6 +116,8 @@ function immediate(onPollRequest?: () => void) {
     sourcesOf: () => [],
     wake: () => {},
     behind: () => {},
+    mayRisk: () => true,
+    replay: () => {},
     onPollRequest,
   });
   const read = (msgId: number) => {

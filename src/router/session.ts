@@ -63,6 +63,8 @@ export class Session implements RouteOwner, Holding {
   readonly #asker: Asker;
   readonly #views: Views;
   readonly #subscriptions: Subscriptions;
+  readonly #maxStrikes: number;
+  #strikes = 0;
   #closed = false;
   #stopped = false;
 
@@ -78,6 +80,7 @@ export class Session implements RouteOwner, Holding {
     this.#onError = onError;
     const translates = (options.line ?? router.line) !== router.line;
     this.#inbox = new Inbox(limits);
+    this.#maxStrikes = limits.maxStrikes;
     this.#asker = new Asker(router, this, this.#inbox, translates);
     this.#subscriptions = new Subscriptions(this.#asker);
     this.#views = new Views(this.#asker, this.#subscriptions);
@@ -127,6 +130,13 @@ export class Session implements RouteOwner, Holding {
   /** A request won't be heard of any more. */
   done(size: number): void {
     this.#inbox.done(size);
+  }
+
+  /** An engine was lost at something that it asked. */
+  strike(): void {
+    if (this.#closed || ++this.#strikes < this.#maxStrikes) return;
+    this.close();
+    this.#tellEnd("too many strikes");
   }
 
   /** One of its changes was answered. */
@@ -193,6 +203,10 @@ export class Session implements RouteOwner, Holding {
   end(reason: SessionEnd): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#tellEnd(reason);
+  }
+
+  #tellEnd(reason: SessionEnd): void {
     try {
       this.#options.onEnd?.(reason);
     } catch (thrown) {

@@ -30,7 +30,13 @@ export type SendFrame = (
 ) => void | Promise<void>;
 
 /** Why a session ended that its client didn't close. */
-export type SessionEnd = "engine lost" | "server closed";
+export type SessionEnd =
+  /** The engine is lost, with all tables. */
+  | "engine lost"
+  /** The server was closed. */
+  | "server closed"
+  /** Engines were lost at what the session asked, as often as may be. */
+  | "too many strikes";
 
 /** How one session is set up. */
 export interface SessionOptions {
@@ -49,11 +55,17 @@ export interface SessionOptions {
 }
 
 /** What a session may have in flight: asked and not answered. */
-export interface SessionLimits {
+export interface InFlightLimits {
   /** Requests. */
   readonly maxInFlight: number;
   /** Bytes of requests. */
   readonly maxInFlightSize: number;
+}
+
+/** What a session may do. */
+export interface SessionLimits extends InFlightLimits {
+  /** Requests at which an engine was lost, before the session is ended. */
+  readonly maxStrikes: number;
 }
 
 /** A request for an engine. */
@@ -88,8 +100,12 @@ export interface SessionHost
   readonly views: ViewIndex;
   /** Answers that can be given again. */
   readonly memory: ReadMemory;
-  /** All engines; the first is the primary. */
+  /** All engines. */
   readonly replicas: readonly Replica[];
+  /** The engine that executes changes first. */
+  readonly primary: Replica;
+  /** Whether an engine that is lost is replaced. */
+  readonly replaces: boolean;
   /** Reserves a `msg_id` at the engine for `route`. */
   register(route: Route): number;
   /** What `msgId` stands for at the engine. */
@@ -104,6 +120,7 @@ export interface SessionHost
     owner: object,
     table: string,
     port?: number,
+    sources?: readonly string[],
   ): void;
   /**
    * Hands anything else to `replica`, as a request of `owner` about `table`, of
@@ -116,6 +133,13 @@ export interface SessionHost
     owner: object,
     table: string | undefined,
     shape: string,
+  ): void;
+  /** Hands a request of `owner` on `view` to its engine. */
+  requestOf(
+    view: EngineView,
+    frame: Reframed,
+    kind: number,
+    owner: object,
   ): void;
   /** Hands requests of `owner` on `view` to its engine, with nothing between them. */
   together(steps: readonly Step[], view: EngineView, owner: object): void;

@@ -13,6 +13,7 @@ import { beginAndSettle, endIfEmpty } from "./feeds.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
 import { ownRoute } from "./route.ts";
 import type { Step } from "./session_host.ts";
+import { remember } from "./state_change.ts";
 import type { EngineView, View } from "./view.ts";
 
 /** Subscriptions that go from one view's feed to another's. */
@@ -59,13 +60,19 @@ export function split(
   const entity = entityBytes(frame, header);
   /** Why there is none of its own. */
   let failure: Uint8Array | undefined;
+  const state = router.replaces
+    ? remember(asker, own, frame, header)
+    : undefined;
   const msgId = asker.registerOn(own, header, entity, {
-    take: (answer, { bodyStart, bodyEnd }) => {
-      asker.reply(
-        failure === undefined
-          ? readdress(clientMsgId, entity, answer, bodyStart, bodyEnd)
-          : readdress(clientMsgId, entity, failure, 0, failure.length),
-      );
+    take: (answer, changed) => {
+      const { bodyStart, bodyEnd } = changed;
+      if (failure !== undefined) {
+        return asker.reply(
+          readdress(clientMsgId, entity, failure, 0, failure.length),
+        );
+      }
+      state?.answered(answer, changed);
+      asker.reply(readdress(clientMsgId, entity, answer, bodyStart, bodyEnd));
     },
   });
   const makeId = router.register(
@@ -91,6 +98,7 @@ export function split(
       kind: Kind.TABLE_MAKE_VIEW,
     },
     ...steps,
+    ...state?.before ?? [],
     {
       frame: new Reframed(msgId, own.entity, frame, bodyStart, bodyEnd),
       kind,

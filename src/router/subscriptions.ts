@@ -55,15 +55,18 @@ export class Subscriptions {
     const subscription = true;
     const msgId = asker.register(header, entity, { view, subscription });
     this.#of(view).add(msgId);
+    const withRows = kind === Kind.VIEW_ON_UPDATE &&
+      wantsRows(contentOf(frame, header));
     if (!isShared) {
       const target = engineView?.entity ?? entity;
-      const same = new Reframed(msgId, target, frame, bodyStart, bodyEnd);
+      const body = frame.slice(bodyStart, bodyEnd);
+      const same = new Reframed(msgId, target, body);
+      const subscribed = { frame: same, view: engineView, withRows };
+      asker.router.route(msgId)!.subscribed = subscribed;
       return this.#request(same, kind, view);
     }
     // The router knows itself when it goes.
     if (kind === Kind.VIEW_ON_DELETE) return;
-    const withRows = kind === Kind.VIEW_ON_UPDATE &&
-      wantsRows(contentOf(frame, header));
     subscribe(asker, engineView, kind, msgId, withRows);
   }
 

@@ -53,7 +53,7 @@ export function readSystemInfo(
   header: RequestHeader,
 ): void {
   const { msgId: clientMsgId, end: size } = header;
-  const { replicas } = asker.router;
+  const replicas = asker.router.replicas.filter(({ state }) => state === "up");
   // It lives longer than the frame should.
   const entity = entityBytes(frame, header).slice();
   // No engine hears of this one: the client waits for it, and for all others.

@@ -4,6 +4,24 @@
  * @module
  */
 
+import type { Reframed } from "../protocol/frame.ts";
+import type { TableMeta } from "../protocol/table_copy.ts";
+
+/** What makes a table again on another engine, but for its rows. */
+export interface TableOrigin {
+  readonly meta: TableMeta;
+  /** How often `table_make_port` was answered. */
+  ports: number;
+}
+
+/** A join table. */
+interface Join {
+  /** The tables that it is made of. */
+  readonly sources: readonly string[];
+  /** The request that made it, in bytes of its own. */
+  readonly request: Reframed;
+}
+
 /** One table, as long as it has views or waits to be deleted. */
 interface Entry {
   /** Views that clients have. */
@@ -30,8 +48,9 @@ const NOBODY: ReadonlyArray<() => void> = [];
  */
 export class Tables {
   readonly #byName = new Map<string, Entry>();
-  /** Join tables, and the tables that they are made of. */
-  readonly #joins = new Map<string, readonly string[]>();
+  readonly #joins = new Map<string, Join>();
+  /** How the others were made; the first was made first. */
+  readonly #origins = new Map<string, TableOrigin>();
 
   /** How many tables are kept track of. */
   get size(): number {
@@ -146,21 +165,60 @@ export class Tables {
     return true;
   }
 
-  /** The join table `table` was made of `sources`. */
-  addJoin(table: string, sources: readonly string[]): void {
-    this.#joins.set(table, sources);
+  /** `table` was made, as `meta` says. */
+  add(table: string, meta: TableMeta): void {
+    this.#origins.set(table, { meta, ports: 0 });
+  }
+
+  /** `table` got another port. */
+  addPort(table: string): void {
+    const origin = this.#origins.get(table);
+    if (origin !== undefined) origin.ports++;
+  }
+
+  /** How `table` was made; `undefined` if it is a join, or no table. */
+  origin(table: string): Readonly<TableOrigin> | undefined {
+    return this.#origins.get(table);
+  }
+
+  /** The join table `table` was made of `sources`, by `request`. */
+  addJoin(table: string, sources: readonly string[], request: Reframed): void {
+    this.#joins.set(table, { sources, request });
+  }
+
+  /** The request that made the join table `table`; `undefined` if it is none. */
+  joinRequest(table: string): Reframed | undefined {
+    return this.#joins.get(table)?.request;
   }
 
   /** The tables that a join table is made of, and those that they are made of. */
   sourcesOf(table: string): readonly string[] {
-    const sources = this.#joins.get(table);
-    if (sources === undefined) return NONE;
+    const join = this.#joins.get(table);
+    if (join === undefined) return NONE;
+    const { sources } = join;
     return [...sources, ...sources.flatMap((it) => this.sourcesOf(it))];
+  }
+
+  /**
+   * All tables, those together that have to do with each other: joins, and what
+   * they are made of, each after its sources.
+   */
+  groups(): string[][] {
+    const groups: string[][] = [...this.#origins.keys()].map((it) => [it]);
+    for (const table of this.#joins.keys()) {
+      const sources = this.sourcesOf(table);
+      const joined = groups.filter((it) => it.some((t) => sources.includes(t)));
+      if (joined.length === 0) continue; // its sources have been deleted
+      for (const group of joined) groups.splice(groups.indexOf(group), 1);
+      groups.push([...joined.flat(), table]);
+    }
+    return groups;
   }
 
   /** `table` was deleted. */
   removed(table: string): void {
     this.#joins.delete(table);
+    this.#origins.delete(table);
   }
 
   /**
@@ -169,7 +227,7 @@ export class Tables {
    */
   isSource(table: string): boolean {
     if (this.#joins.has(table)) return false;
-    for (const sources of this.#joins.values()) {
+    for (const { sources } of this.#joins.values()) {
       if (sources.includes(table)) return true;
     }
     return false;
@@ -195,5 +253,6 @@ export class Tables {
   clear(): void {
     this.#byName.clear();
     this.#joins.clear();
+    this.#origins.clear();
   }
 }

@@ -1,5 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { NO_BYTES, Reframed } from "../protocol/frame.ts";
 import { Tables } from "./tables.ts";
+
+const JOIN = new Reframed(0, NO_BYTES, NO_BYTES);
 
 /** A view that a client asks for, and the engine makes. */
 function madeView(tables: Tables, table: string): void {
@@ -126,8 +129,8 @@ Deno.test("Tables takes what it hears of tables that it doesn't know", () => {
 
 Deno.test("Tables.sourcesOf() finds what a join is made of, through joins", () => {
   const tables = new Tables();
-  tables.addJoin("ab", ["a", "b"]);
-  tables.addJoin("abc", ["ab", "c"]);
+  tables.addJoin("ab", ["a", "b"], JOIN);
+  tables.addJoin("abc", ["ab", "c"], JOIN);
   assertEquals(tables.sourcesOf("a"), []);
   assertEquals([...tables.sourcesOf("abc")].sort(), ["a", "ab", "b", "c"]);
   assertEquals(tables.isSource("a"), true);
@@ -142,7 +145,7 @@ Deno.test("Tables.clear() forgets all", () => {
   const tables = new Tables();
   madeView(tables, "t");
   tables.deleteLazily("t", 7);
-  tables.addJoin("ab", ["a", "b"]);
+  tables.addJoin("ab", ["a", "b"], JOIN);
   tables.clear();
   assertEquals(
     [tables.size, tables.waiting, tables.isSource("a"), tables.hasViews("t")],

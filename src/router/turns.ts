@@ -25,6 +25,8 @@ interface Changes<T> {
   readonly item: T;
   /** The last of each owner. */
   readonly last: ReadonlyMap<object, number>;
+  /** Whether the changes behind it wait until they are let go. */
+  holds: boolean;
 }
 
 /** What one owner waits for. */
@@ -40,6 +42,9 @@ interface Lane<T> {
  * - Changes are taken in order (Invariant 1), in turn with everything else.
  * - A read is taken after every change that was there before it (Invariant 2).
  * - An owner's requests are taken in order, its changes among them.
+ *
+ * The changes can be held at one place in their order, so that what is done
+ * there, in several turns, sees one state of the tables.
  */
 export class Turns<T> {
   readonly #changes: Changes<T>[] = [];
@@ -51,6 +56,11 @@ export class Turns<T> {
   readonly #ring: Lane<T>[] = [];
   /** Whether the next turn is a change's. */
   #changeIsNext = false;
+  #isHeld = false;
+  /** Whether they are held no longer than for what is left to do. */
+  #isLetGo = false;
+  /** What is done while they are held. */
+  readonly #during: T[] = [];
   #size = 0;
 
   /** How many wait. */
@@ -63,11 +73,60 @@ export class Turns<T> {
     return this.#size - this.#changes.length;
   }
 
+  /** Whether changes are held. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
   /** Adds changes that are taken as one, of one owner or several. */
   addChanges(item: T, changes: readonly Waiting[]): void {
+    this.#addChange({ item, last: lastOfEach(changes), holds: false });
+  }
+
+  /**
+   * Adds what is taken in the order of changes, and holds those behind it until
+   * {@linkcode Turns.letGo}. Reads that don't wait for these go on.
+   */
+  addHolding(item: T): void {
+    this.#addChange({ item, last: NOBODY, holds: true });
+  }
+
+  /** Adds what is taken while changes are held, in turn with reads. */
+  addDuring(item: T): void {
+    this.#size++;
+    this.#during.push(item);
+  }
+
+  /** Holds changes no longer, once what was to be done meanwhile is. */
+  letGo(): void {
+    for (const change of this.#changes) change.holds = false;
+    this.#isLetGo = this.#during.length > 0;
+    this.#isHeld = this.#isLetGo;
+  }
+
+  /** Takes out all reads, in the order in which they were asked. */
+  takeReads(): T[] {
+    const reads = [...this.#lanes.values()].flatMap(({ reads }) => reads);
+    this.#lanes.clear();
+    this.#ring.length = 0;
+    this.#size -= reads.length;
+    return reads.sort((a, b) => a.stamp - b.stamp).map(({ item }) => item);
+  }
+
+  /** Takes out all changes, and what was to be done in their order. */
+  takeChanges(): T[] {
+    const changes = this.#changes.splice(0);
+    this.#size -= changes.length + this.#during.length;
+    this.#taken += changes.length;
+    this.#during.length = 0;
+    this.#isHeld = false;
+    return changes.map(({ item }) => item);
+  }
+
+  #addChange(change: Changes<T>): void {
     this.#size++;
     this.#added++;
-    this.#changes.push({ item, last: lastOfEach(changes) });
+    this.#changes.push(change);
   }
 
   /** Adds anything else. */
@@ -85,7 +144,7 @@ export class Turns<T> {
   /** Takes the next one. */
   next(): T | undefined {
     if (this.#size === 0) return undefined;
-    this.#size--;
+    if (this.#isHeld) return this.#nextWhileHeld();
     const lane = this.#ring[0];
     const change = this.#changes[0];
     if (change !== undefined && (this.#changeIsNext || lane === undefined)) {
@@ -96,12 +155,30 @@ export class Turns<T> {
     return this.#takeRead(lane!);
   }
 
+  #nextWhileHeld(): T | undefined {
+    const lane = this.#ring.find(({ reads }) => reads[0]!.after <= this.#taken);
+    if (
+      this.#during.length > 0 && (this.#changeIsNext || lane === undefined)
+    ) {
+      this.#changeIsNext = false;
+      this.#size--;
+      const item = this.#during.shift();
+      if (this.#isLetGo && this.#during.length === 0) this.letGo();
+      return item;
+    }
+    if (lane === undefined) return undefined;
+    this.#changeIsNext = true;
+    return this.#takeRead(lane);
+  }
+
   #takeChange(change: Changes<T>): T {
     const lane = this.#laneBefore(change);
     if (lane !== undefined) return this.#takeRead(lane);
     this.#changeIsNext = false;
+    this.#size--;
     this.#taken++;
     this.#changes.shift();
+    this.#isHeld = change.holds;
     return change.item;
   }
 
@@ -118,12 +195,15 @@ export class Turns<T> {
   /** Takes the first of `lane`, whose next turn is after all others'. */
   #takeRead(lane: Lane<T>): T {
     const { item } = lane.reads.shift()!;
+    this.#size--;
     this.#ring.splice(this.#ring.indexOf(lane), 1);
     if (lane.reads.length > 0) this.#ring.push(lane);
     else this.#lanes.delete(lane.owner);
     return item;
   }
 }
+
+const NOBODY: ReadonlyMap<object, number> = new Map();
 
 /** When the last of each owner's was made. */
 function lastOfEach(changes: readonly Waiting[]): Map<object, number> {

@@ -6,6 +6,7 @@
 
 import { utf8 } from "../protocol/frame.ts";
 import type { ColumnTypes } from "../protocol/translate.ts";
+import type { ViewState } from "../protocol/view_state.ts";
 import type { Feed } from "./feed.ts";
 import type { Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
@@ -42,7 +43,9 @@ export class EngineView implements ViewSource {
   readonly config: Uint8Array;
   readonly shape: string;
   readonly isGrouped: boolean;
-  readonly replica: Replica;
+  replica: Replica;
+  /** Whether it was taken away from its clients: it killed too many engines. */
+  isWithdrawn = false;
   /**
    * What its config means, as long as it may be given to whoever asks for the
    * same: until somebody changes its state.
@@ -66,6 +69,8 @@ export class EngineView implements ViewSource {
   reads: Reads | undefined;
   /** What it pushes to its users, by the kind of subscription. */
   readonly feeds = new Map<number, Feed>();
+  /** What clients have done to its rows, where that is remembered. */
+  rowState: ViewState | undefined;
   /** Its columns' types, once somebody had to know them. */
   types: ColumnTypes | undefined;
 

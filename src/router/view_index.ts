@@ -113,6 +113,36 @@ export class ViewIndex implements LingeringHost {
     this.gone(view);
   }
 
+  /** Those that live on `replica`. */
+  on(replica: Replica): readonly EngineView[] {
+    return [...this.#views].filter((it) => it.replica === replica);
+  }
+
+  /** Those on `replica` that nobody has any more: they are gone with its engine. */
+  unusedOn(replica: Replica): readonly EngineView[] {
+    return this.on(replica).filter(({ state, users, pending }) =>
+      state === "made" && users.size === 0 && pending === 0
+    );
+  }
+
+  /** `view` lives on `replica` from now on. */
+  move(view: EngineView, replica: Replica): void {
+    view.replica.views--;
+    view.replica = replica;
+    replica.views++;
+  }
+
+  /** Clients don't have `view` any more, as they will find. */
+  withdraw(view: EngineView): void {
+    view.isWithdrawn = true;
+    for (const { subscriptions } of view.users) {
+      for (const id of subscriptions) this.#host.unregister(id);
+      subscriptions.clear();
+      this.#host.tables.dropView(view.table);
+    }
+    this.gone(view);
+  }
+
   /**
    * Somebody is done with `view`, or with a request on it. If that was the
    * last, the view lingers, or goes.
@@ -149,6 +179,7 @@ export class ViewIndex implements LingeringHost {
 
   /** The engine doesn't have `view` any more. */
   gone(view: EngineView): void {
+    this.#lingering.take(view);
     this.unshare(view);
     view.state = "gone";
     if (!this.#views.delete(view)) return;

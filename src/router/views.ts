@@ -10,7 +10,7 @@ import {
   madeView,
   viewNotFound,
 } from "../protocol/answers.ts";
-import { reframe, Reframed } from "../protocol/frame.ts";
+import { readdress, reframe, Reframed } from "../protocol/frame.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, type KindInfo, SERVER_ERROR } from "../protocol/kinds.ts";
 import { makeViewRequest, readMakeView } from "../protocol/requests.ts";
@@ -27,6 +27,7 @@ import { read } from "./reads.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import { ownRoute, type Route } from "./route.ts";
 import { split } from "./split.ts";
+import { remember } from "./state_change.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { EngineView, MakeError, View } from "./view.ts";
 
@@ -45,7 +46,11 @@ export class Views {
 
   /** The view that the client calls `name`. */
   get(name: string): View | undefined {
-    return this.#byName.get(name);
+    const view = this.#byName.get(name);
+    if (!view?.engineView.isWithdrawn) return view;
+    this.#byName.delete(name);
+    this.#forget(view);
+    return undefined;
   }
 
   /** Makes a view, or shares one that means the same. */
@@ -53,7 +58,7 @@ export class Views {
     const asker = this.#asker;
     const { router } = asker;
     const { viewId, config } = readMakeView(contentOf(frame, header));
-    if (this.#byName.has(viewId)) {
+    if (this.get(viewId) !== undefined) {
       // The engine would answer success, keep the old view and send its
       // updates twice.
       return asker.refuse(
@@ -140,9 +145,14 @@ export class Views {
 
   /** Deletes them all, with their subscriptions. */
   release(): void {
+    const { tables } = this.#asker.router;
     for (const view of this.#byName.values()) {
-      this.#asker.router.tables.dropView(view.engineView.table);
-      this.#left(view);
+      const { isWithdrawn, table } = view.engineView;
+      if (isWithdrawn) this.#forget(view);
+      else {
+        tables.dropView(table);
+        this.#left(view);
+      }
     }
     this.#byName.clear();
   }
@@ -216,17 +226,27 @@ export class Views {
     ) return split(asker, frame, header, view);
     asker.router.views.unshare(engineView);
     engineView.reads?.clear();
-    const { kind, bodyStart, bodyEnd } = header;
-    const msgId = asker.registerOn(
-      engineView,
-      header,
-      entityBytes(frame, header),
+    const { msgId: clientMsgId, kind, bodyStart, bodyEnd } = header;
+    const entity = entityBytes(frame, header);
+    const state = asker.router.replaces
+      ? remember(asker, engineView, frame, header)
+      : undefined;
+    const msgId = asker.registerOn(engineView, header, entity, {
+      take: state && ((answer, header) => {
+        state.answered(answer, header);
+        const { bodyStart, bodyEnd } = header;
+        asker.reply(readdress(clientMsgId, entity, answer, bodyStart, bodyEnd));
+      }),
+    });
+    const changes = new Reframed(
+      msgId,
+      engineView.entity,
+      frame,
+      bodyStart,
+      bodyEnd,
     );
-    asker.requestOf(
-      engineView,
-      new Reframed(msgId, engineView.entity, frame, bodyStart, bodyEnd),
-      kind,
-    );
+    if (state === undefined) return asker.requestOf(engineView, changes, kind);
+    asker.together(engineView, [...state.before, { frame: changes, kind }]);
   }
 
   // -- Deleting ---------------------------------------------------------------

@@ -14,7 +14,7 @@ import {
   type ServerLostError,
   toError,
 } from "../errors.ts";
-import type { Line } from "../protocol/kinds.ts";
+import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
 import { EarlySession } from "./early_session.ts";
@@ -90,6 +90,42 @@ export interface ServerOptions {
    */
   readonly viewLinger?: number;
   /**
+   * Milliseconds that an engine may take for one request; then it counts as
+   * lost, and is replaced. A number for all, or one for each kind of request by
+   * its name in the protocol, such as `table_make_view`, and `default` for the
+   * others. `0` or `Infinity` sets no limit. It can't be watched without an
+   * executor: then the engine's thread is the one that would have to.
+   *
+   * @default {30000}
+   */
+  readonly requestTimeout?: number | Readonly<Record<string, number>>;
+  /**
+   * Bytes of an engine's heap above which another engine takes its place. The
+   * heap never shrinks, and an engine whose heap is full loses data (ENGINE 6.5,
+   * 9.22). `0` or `Infinity` sets no limit. Only with an executor that has
+   * several engines.
+   *
+   * @default 1.5 GiB for `@finos/perspective`, whose heap can't pass 2 GiB; for
+   * `@perspective-dev/client`, an engine's share of half the machine's memory,
+   * which is taken to be 8 GiB without `--allow-sys=systemMemoryInfo`
+   */
+  readonly maxHeapSize?: number;
+  /**
+   * How many requests of one session engines may be lost at, before the session
+   * is ended. `0` ends it at the first, `Infinity` never.
+   *
+   * @default {3}
+   */
+  readonly maxStrikes?: number;
+  /**
+   * Called when all engines are lost, and the tables with them. It gets a client
+   * of a server with new, empty engines; when it has made the tables again, and
+   * the promise that it returns is resolved, that server takes the place of the
+   * lost one. Until then, and for ever without this callback, sessions can't be
+   * opened. If it throws, the server stays lost.
+   */
+  readonly onLost?: (client: LocalClient) => void | Promise<void>;
+  /**
    * Takes over polling, which passes changes on to the subscribers of views.
    * By default the server polls after each change. With this callback it
    * doesn't: it calls it once when there is something to poll for, and the
@@ -115,6 +151,14 @@ export interface ServerStats extends RouterStats {
   readonly line: Line | undefined;
 }
 
+const DEFAULT_TIMEOUT = 30_000;
+
+/** Bytes that a machine is taken to have if it mayn't be asked (`--allow-sys`). */
+const UNKNOWN_MEMORY = 8 * 1024 ** 3;
+
+/** Bytes of heap that an engine of line 3 may have. */
+const MOST_HEAP = 1.5 * 1024 ** 3;
+
 const NOTHING: RouterStats = {
   replicas: [],
   predictions: [],
@@ -133,6 +177,13 @@ const NOTHING: RouterStats = {
   requests: 0,
   reads: { asked: 0, computed: 0, joined: 0, remembered: 0, cacheSize: 0 },
   pushes: { computed: 0, sent: 0 },
+  recovery: {
+    lost: 0,
+    replaced: 0,
+    poisonous: 0,
+    removedViews: 0,
+    abandoned: 0,
+  },
   refused: 0,
   failed: 0,
   dropped: 0,
@@ -164,8 +215,11 @@ export class Server implements AsyncDisposable {
    */
   readonly ready: Promise<void>;
   readonly #onError: OnError;
-  readonly #opening: Promise<Router>;
+  #opening: Promise<Router>;
   readonly #engine: string;
+  /** Starts engines, and a router in front of them. */
+  readonly #open: () => Promise<Router>;
+  readonly #onLost: ServerOptions["onLost"];
   #router: Router | undefined;
   #closed: Promise<void> | undefined;
 
@@ -192,14 +246,21 @@ export class Server implements AsyncDisposable {
     }
     const { maxInFlight = 10_000, maxInFlightSize = 1 << 28 } = options;
     const { cacheSize = 1 << 26, viewLinger = 10_000 } = options;
+    const { maxStrikes = 3, maxHeapSize } = options;
     const numbers = {
       maxInFlight,
       maxInFlightSize,
       shortRequest,
       cacheSize,
       viewLinger,
+      maxStrikes,
     };
-    for (const [name, value] of Object.entries(numbers)) {
+    for (
+      const [name, value] of Object.entries({
+        ...numbers,
+        ...maxHeapSize !== undefined && { maxHeapSize },
+      })
+    ) {
       if (!(value >= 0)) {
         throw new RangeError(
           `Cannot create server: "${name}" must be >= 0, received ${value}`,
@@ -208,16 +269,28 @@ export class Server implements AsyncDisposable {
     }
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
-    this.#opening = startAll(executor ?? INLINE, engine).then((engines) =>
-      this.#router = new Router(engines, {
+    const timeout = timeouts(options.requestTimeout);
+    this.#onLost = options.onLost;
+    const newRouter = (engines: readonly Engine[]) =>
+      new Router(engines, {
         onError: this.#onError,
         ...numbers,
+        maxHeapSize: maxHeapSize === undefined
+          ? heapLimit(engines[0]!.line, engines.length)
+          : maxHeapSize || Infinity,
         fastLane,
         sharing,
         later,
+        now: () => performance.now(),
+        timeout,
+        spawn: executor && (() => executor.start({ engine })),
+        onLost: () => this.#reload(),
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
-      })
-    );
+      });
+    this.#open = () => startAll(executor ?? INLINE, engine).then(newRouter);
+    // The router is there as soon as the engines are.
+    this.#opening = startAll(executor ?? INLINE, engine)
+      .then((engines) => this.#router = newRouter(engines));
     this.ready = this.#opening.then(() => {});
     this.ready.catch((reason) =>
       this.#onError(toError(reason), { stage: "engine" })
@@ -347,6 +420,32 @@ export class Server implements AsyncDisposable {
     await this.close();
   }
 
+  /** Has the program make its tables again, on new engines. */
+  async #reload(): Promise<void> {
+    const onLost = this.#onLost;
+    if (onLost === undefined) return;
+    try {
+      const router = await this.#open();
+      if (this.#closed !== undefined) return await router.close();
+      const client = newLocalClient(
+        loadPackage(this.#engine).then((it) => it.newClient),
+        (send) => router.openSession({ send }),
+        this.#onError,
+      );
+      try {
+        await onLost(client);
+      } catch (reason) {
+        await router.close();
+        throw reason;
+      }
+      if (this.#closed !== undefined) return await router.close();
+      this.#router = router;
+      this.#opening = Promise.resolve(router);
+    } catch (reason) {
+      this.#onError(toError(reason), { stage: "hook" });
+    }
+  }
+
   #assertOpen(): void {
     if (this.#closed !== undefined) {
       throw new Error("Cannot open session: the server is closed");
@@ -397,6 +496,43 @@ async function startAll(
   if (failure === undefined) return engines;
   await Promise.all(engines.map((engine) => engine.close()));
   throw failure.reason;
+}
+
+/** What {@linkcode ServerOptions.requestTimeout} says of each kind. */
+function timeouts(
+  option: ServerOptions["requestTimeout"] = DEFAULT_TIMEOUT,
+): (kind: number) => number {
+  const byName = typeof option === "number" ? { default: option } : option;
+  for (const [name, value] of Object.entries(byName)) {
+    if (!(value >= 0)) {
+      throw new RangeError(
+        `Cannot create server: "requestTimeout" must be >= 0, received ` +
+          `${value} for ${name}`,
+      );
+    }
+    if (name !== "default" && !isKindName(name)) {
+      throw new TypeError(
+        `Cannot create server: "requestTimeout" names "${name}", which is no ` +
+          `kind of request; kinds are, for instance, "table_make_view" and ` +
+          `"view_to_arrow"`,
+      );
+    }
+  }
+  const { default: others = DEFAULT_TIMEOUT } = byName;
+  return (kind) => (byName[kindInfo(kind)?.name ?? ""] ?? others) || Infinity;
+}
+
+/** The heap above which an engine of `line`, one of `size`, is replaced. */
+function heapLimit(line: Line, size: number): number {
+  if (line === "3") return MOST_HEAP;
+  const { state } = Deno.permissions.querySync({
+    name: "sys",
+    kind: "systemMemoryInfo",
+  });
+  const memory = state === "granted"
+    ? Deno.systemMemoryInfo().total
+    : UNKNOWN_MEMORY;
+  return memory / 2 / size;
 }
 
 /** Stands for the global server, which can only be had by loading its package. */

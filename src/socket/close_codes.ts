@@ -17,6 +17,8 @@ export interface CloseReason {
 export const Close = {
   /** `handler.close()`. */
   SHUTTING_DOWN: { code: 1001, reason: "server is shutting down" },
+  /** Engines were lost at its requests, `maxStrikes` times. */
+  TOO_MANY_STRIKES: { code: 1008, reason: "requests that harm the engine" },
   /** A message above `maxMessageSize`. */
   MESSAGE_TOO_BIG: { code: 1009, reason: "message is too big" },
   /** The engine is lost; its tables have to be made again. */

@@ -6,6 +6,7 @@
 
 import { type OnError, toError } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
+import type { SessionEnd } from "../router/session_host.ts";
 import type { Server } from "../server/server.ts";
 import type { ServerSession } from "../server/server_session.ts";
 import {
@@ -18,6 +19,13 @@ import type { WriteLoop, Writer } from "./write_loop.ts";
 
 /** Milliseconds that a peer has to answer a close. */
 const CLOSE_TIMEOUT = 5_000;
+
+/** How a socket is closed whose session was ended. */
+const CLOSE_FOR: Readonly<Record<SessionEnd, CloseReason>> = {
+  "engine lost": Close.SERVER_LOST,
+  "server closed": Close.SHUTTING_DOWN,
+  "too many strikes": Close.TOO_MANY_STRIKES,
+};
 
 /** How one connection is set up. All values are resolved. */
 export interface ConnectionOptions {
@@ -126,12 +134,7 @@ export class SocketConnection implements Connection {
         {
           ...clients && { clients },
           takesLent: true,
-          onEnd: (reason) =>
-            this.#end(
-              reason === "engine lost"
-                ? Close.SERVER_LOST
-                : Close.SHUTTING_DOWN,
-            ),
+          onEnd: (reason) => this.#end(CLOSE_FOR[reason]),
         },
       );
     } catch (reason) {

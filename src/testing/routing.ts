@@ -98,6 +98,15 @@ export class TestClient {
   }
 }
 
+/** A clock that stands still, and no limits. */
+export const UNWATCHED = {
+  later: () => () => {},
+  now: () => 0,
+  timeout: () => Infinity,
+  maxHeapSize: Infinity,
+  maxStrikes: Infinity,
+} satisfies Partial<RouterOptions>;
+
 /** A router over an engine that the test answers for. */
 export function routing(options: RoutingOptions = {}): Routing {
   const {
@@ -121,6 +130,7 @@ export function routing(options: RoutingOptions = {}): Routing {
     sharing,
     cacheSize,
     viewLinger,
+    ...UNWATCHED,
     later,
   });
   return {
@@ -166,7 +176,7 @@ export function timedRouting(
     sharing: false,
     cacheSize: 1 << 20,
     viewLinger: 0,
-    later: () => () => {},
+    ...UNWATCHED,
     ...options,
   });
   const open = (onFrame?: (bytes: Uint8Array) => void) => {

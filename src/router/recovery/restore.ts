@@ -1,0 +1,132 @@
+/**
+ * Making views again on another engine.
+ *
+ * @module
+ */
+
+import { updatePush } from "../../protocol/answers.ts";
+import { type Reframed, utf8 } from "../../protocol/frame.ts";
+import { newHeader, readHeader } from "../../protocol/header.ts";
+import { Kind } from "../../protocol/kinds.ts";
+import { makeViewRequest } from "../../protocol/requests.ts";
+import { copiedArrow, copyReadRequest } from "../../protocol/table_copy.ts";
+import {
+  pathsRequest,
+  rowPaths,
+  stateRequest,
+  type StateStep,
+} from "../../protocol/view_state.ts";
+import type { FeedHost } from "../feed.ts";
+import type { Job } from "../replica.ts";
+import type { Route } from "../route.ts";
+import type { Tables } from "../tables.ts";
+import type { EngineView } from "../view.ts";
+import type { Errand } from "./errand.ts";
+import type { Missed } from "./missed.ts";
+
+/** What {@linkcode restore} needs of the router. */
+export interface RestoreHost extends Pick<FeedHost, "deliver"> {
+  /** The tables there are. */
+  readonly tables: Tables;
+  /** What each `msg_id` stands for at the engines. */
+  readonly routes: Iterable<readonly [number, Route]>;
+}
+
+/** Where and how a view is made again. */
+export interface Place {
+  /** Asks the engine. */
+  readonly errand: Errand;
+  /** Puts something in front of the engine, with no changes between. */
+  send(job: Job): void;
+  /** Subscriptions that the engine will be asked for later. */
+  readonly later: ReadonlySet<number>;
+  /** What the engine before it hasn't told. */
+  readonly missed: Missed;
+}
+
+type Ask = (
+  kind: number,
+  frame: (msgId: number) => Reframed,
+) => Promise<Uint8Array>;
+
+/** More rows than any view has. */
+const ALL = 0xffff_ffff;
+
+/** More columns than anybody groups by. */
+const MOST_LEVELS = 64;
+
+/**
+ * Makes `view` again, by the same name, with its subscriptions, and tells these
+ * what they have missed.
+ *
+ * @throws {Error} If it can't be made.
+ */
+export async function restore(
+  host: RestoreHost,
+  view: EngineView,
+  { errand, send, later, missed }: Place,
+): Promise<void> {
+  const { table, id, entity, config } = view;
+  const ask: Ask = (kind, frame) =>
+    errand.ask({ kind, table, view, frame, send });
+  await ask(
+    Kind.TABLE_MAKE_VIEW,
+    (msgId) => makeViewRequest(msgId, utf8(table), id, config),
+  );
+  await restoreState(view, ask);
+  const subscriptions = [...host.routes].filter(([msgId, { subscribed }]) =>
+    subscribed?.view === view && !later.has(msgId)
+  );
+  for (const [, { kind, subscribed }] of subscriptions) {
+    errand.tell(subscribed!.frame, { kind, table, view, send });
+  }
+  const tables = [table, ...host.tables.sourcesOf(table)];
+  let rows: Uint8Array | undefined;
+  for (const [msgId, { kind, subscribed }] of subscriptions) {
+    if (kind !== Kind.VIEW_ON_UPDATE) continue;
+    for (const port of missed.portsFor(tables, msgId)) {
+      // Which of them have changed nobody knows any more.
+      if (subscribed!.withRows) {
+        rows ??= copiedArrow(
+          await ask(
+            Kind.VIEW_TO_ARROW,
+            (id) => copyReadRequest(id, entity, 0, ALL),
+          ),
+        );
+      }
+      tell(
+        host,
+        msgId,
+        updatePush(port, subscribed!.withRows ? rows : undefined),
+      );
+    }
+  }
+}
+
+/** Expands and collapses what clients had. */
+async function restoreState(
+  { entity, rowState }: EngineView,
+  ask: Ask,
+): Promise<void> {
+  if (rowState === undefined || rowState.isInitial) return;
+  const change = (step: StateStep) =>
+    ask(step.kind, (msgId) => stateRequest(msgId, entity, step));
+  for (const step of rowState.firstSteps()) await change(step);
+  const kind = Kind.VIEW_TO_COLUMNS_STRING;
+  // Each time one level deeper, and as often as there may be levels.
+  for (let isFirst = true, left = MOST_LEVELS; left > 0; left--) {
+    const paths = rowPaths(
+      await ask(kind, (msgId) => pathsRequest(msgId, entity, 0, ALL)),
+    );
+    const steps = rowState.steps(paths, isFirst);
+    if (steps.length === 0) return;
+    isFirst = false;
+    for (const step of steps) await change(step);
+  }
+}
+
+function tell(host: RestoreHost, msgId: number, push: Uint8Array): void {
+  const header = newHeader();
+  readHeader(push, header);
+  host.deliver(msgId, push, header);
+}
