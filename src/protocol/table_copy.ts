@@ -21,6 +21,7 @@
  */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Buffer } from "node:buffer";
 import { simpleRequest } from "./answers.ts";
 import { forEachField } from "./fields.ts";
 import { NO_BYTES, Reframed } from "./frame.ts";
@@ -187,7 +188,7 @@ export function lastIndexRequest(
  *
  * An engine counts every row that it is ever sent, so this isn't so after a
  * clear, and after rows for a port that isn't there or that named an
- * `__INDEX__`, until another row is appended.
+ * `__INDEX__` (see {@linkcode numberedRows}), until another row is appended.
  */
 export function nextIndex(content: Uint8Array): number {
   const text = new TextDecoder().decode(bytesOf(content));
@@ -196,6 +197,52 @@ export function nextIndex(content: Uint8Array): number {
   };
   return typeof last === "number" ? last + 1 : 0;
 }
+
+/** How far into a change the name of a column is looked for. */
+const NAMES_WITHIN = 65_536;
+
+/** A text above this many bytes isn't counted. */
+const MOST_COUNTABLE = 1 << 20;
+
+/**
+ * How many rows the content of a `table_update` brings that say which number
+ * they have, as an edited cell does. They are counted by the engine as any
+ * others are, though the last number in the table doesn't show it. Rows of
+ * Arrow aren't counted here.
+ */
+export function numberedRows(content: Uint8Array): number {
+  const start = Buffer.from(
+    content.buffer,
+    content.byteOffset,
+    Math.min(content.length, NAMES_WITHIN),
+  );
+  if (!start.includes(INDEX)) return 0;
+  let rows = 0;
+  forEachField(bytesOf(content), (field, reader, wireType) => {
+    const count = COUNTS[field];
+    if (count === undefined || wireType !== 2) {
+      return void reader.skip(wireType, field);
+    }
+    const bytes = reader.bytes();
+    if (bytes.length > MOST_COUNTABLE) return;
+    try {
+      rows = count(new TextDecoder().decode(bytes)) || 0;
+    } catch {
+      // The engine will say what is wrong with it.
+    }
+  });
+  return rows;
+}
+
+/** Counts rows of `MakeTableData`, by its fields. */
+const COUNTS: Readonly<Record<number, (text: string) => number>> = {
+  2: (csv) => csv.trim().split("\n").length - 1,
+  4: (json) => (JSON.parse(json) as unknown[]).length,
+  5: (json) =>
+    Object.values(JSON.parse(json) as Record<string, unknown[]>)[0]?.length ??
+      0,
+  7: (ndjson) => ndjson.trim().split("\n").length,
+};
 
 /** Makes the table with the first range of rows, which may have none. */
 export function makeCopyRequest(

@@ -1,3 +1,4 @@
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   BareEngine,
@@ -26,6 +27,7 @@ import {
   lastIndexRequest,
   makeCopyRequest,
   nextIndex,
+  numberedRows,
   rangeRows,
   readTableMeta,
   restoreSteps,
@@ -300,4 +302,22 @@ Deno.test("rangeRows() is some rows, whatever the columns", () => {
   assertEquals(rangeRows(6), 21_428);
   assertEquals(rangeRows(1_000_000), 1);
   assert(rangeRows(0) > rangeRows(1));
+});
+
+Deno.test("numberedRows() counts rows that name their number", () => {
+  const update = (field: number, text: string) =>
+    new BinaryWriter().tag(1, 2).fork().tag(field, 2).string(text).join()
+      .finish();
+  const cases: [number, string, number][] = [
+    [4, '[{"__INDEX__":1,"x":2},{"__INDEX__":2,"x":3}]', 2],
+    [4, '[{"x":2},{"x":3}]', 0],
+    [5, '{"__INDEX__":[4,5,6],"x":[1,2,3]}', 3],
+    [2, "__INDEX__,x\n1,2\n2,3\n", 2],
+    [7, '{"__INDEX__":1,"x":2}\n{"__INDEX__":2,"x":2}\n', 2],
+    [4, '[{"__INDEX__":', 0], // the engine refuses it, and counts nothing
+    [5, '{"__INDEX__":{}}', 0],
+  ];
+  for (const [field, text, rows] of cases) {
+    assertEquals(numberedRows(update(field, text)), rows, text);
+  }
 });

@@ -15,7 +15,7 @@ import {
   updatePort,
   withFromView,
 } from "../protocol/requests.ts";
-import { readTableMeta } from "../protocol/table_copy.ts";
+import { numberedRows, readTableMeta } from "../protocol/table_copy.ts";
 import { withStringifiedLists } from "../protocol/translate.ts";
 import type { Asker } from "./asker.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
@@ -205,6 +205,13 @@ function rememberMade(
   }
   if (!asker.router.replaces) return undefined;
   if (kind === Kind.TABLE_MAKE_PORT) return () => tables.addPort(name);
+  if (kind === Kind.TABLE_UPDATE) {
+    const origin = tables.origin(name);
+    if (origin === undefined || origin.meta.isIndexed) return undefined;
+    const rows = numberedRows(contentOf(frame, header));
+    if (rows === 0 && origin.numbered === 0) return undefined;
+    return () => tables.addNumbered(name, rows);
+  }
   if (kind !== Kind.MAKE_TABLE) return undefined;
   const { options, isIndexed } = readTableMeta(contentOf(frame, header));
   const meta = { options: options.slice(), isIndexed };

@@ -12,6 +12,11 @@ export interface TableOrigin {
   readonly meta: TableMeta;
   /** How often `table_make_port` was answered. */
   ports: number;
+  /**
+   * Rows that said which number they have, since the last that didn't. The
+   * engine has counted them, which can't be seen in the table.
+   */
+  numbered: number;
 }
 
 /** A join table. */
@@ -167,13 +172,19 @@ export class Tables {
 
   /** `table` was made, as `meta` says. */
   add(table: string, meta: TableMeta): void {
-    this.#origins.set(table, { meta, ports: 0 });
+    this.#origins.set(table, { meta, ports: 0, numbered: 0 });
   }
 
   /** `table` got another port. */
   addPort(table: string): void {
     const origin = this.#origins.get(table);
     if (origin !== undefined) origin.ports++;
+  }
+
+  /** `table` got rows, of which so many said which number they have, or none. */
+  addNumbered(table: string, rows: number): void {
+    const origin = this.#origins.get(table);
+    if (origin !== undefined) origin.numbered = rows && origin.numbered + rows;
   }
 
   /** How `table` was made; `undefined` if it is a join, or no table. */

@@ -195,7 +195,7 @@ export class Fill {
 
   async #copyTable(table: string, columns: readonly string[]): Promise<void> {
     const { donor } = this;
-    const { meta, ports } = this.#host.tables.origin(table)!;
+    const { meta, ports, numbered } = this.#host.tables.origin(table)!;
     const name = utf8(table);
     const viewId = `copy-${crypto.randomUUID()}`;
     const view = utf8(viewId);
@@ -243,7 +243,14 @@ export class Fill {
             },
         );
       }
-      const rest = { table: name, meta, ranges: [], rows, next, ports };
+      const rest = {
+        table: name,
+        meta,
+        ranges: [],
+        rows,
+        next: next + numbered,
+        ports,
+      };
       for (const step of restoreSteps(rest)) this.#give(table, step);
     } finally {
       if (donor.state === "up") {
