@@ -4,6 +4,7 @@
  * ```sh
  * deno run -A examples/server.ts
  * deno run -A examples/server.ts --port 0 --file sales.csv
+ * deno run -A examples/server.ts --isolation process
  * ```
  *
  * @module
@@ -14,9 +15,12 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import {
+  EngineFaultError,
   EngineLoadError,
   PerspectiveHandler,
+  ProcessPool,
   Server,
+  ServerLostError,
   WorkerPool,
 } from "../mod.ts";
 import { serveAsset } from "./assets.ts";
@@ -29,6 +33,9 @@ const ENGINES = {
   "3.8.0": "npm:@finos/perspective@3.8.0",
   "5.5.1": "npm:@perspective-dev/client@5.5.1",
 } as const;
+
+/** What engines run in, by what `--isolation` calls it. */
+const POOLS = { worker: WorkerPool, process: ProcessPool } as const;
 
 /** Makes a table of what is in a file, by the end of the file's name. */
 const LOADERS: Record<
@@ -54,6 +61,8 @@ const SUPERSTORE = fileURLToPath(
 
 type EngineVersion = keyof typeof ENGINES;
 
+type Isolation = keyof typeof POOLS;
+
 const HELP = `Shows a table in the browser with Perspective.
 
 Usage: deno run -A examples/server.ts [options]
@@ -63,6 +72,9 @@ Usage: deno run -A examples/server.ts [options]
   --engine <version>   the engine, 3.8.0 or 5.5.1 (default: 3.8.0)
   --workers <number>   workers that compute, by default one per core and one
                        more, five at most; 0 computes on the main thread
+  --isolation <what>   what each of them is: a worker, which is a thread, or a
+                       process, which can be stopped whatever it is at, and
+                       takes more memory (default: worker)
   --file <path>        data to show instead of the superstore example:
                        .arrow, .csv, .json or .ndjson
   -h, --help           show this text`;
@@ -99,6 +111,12 @@ export interface ExampleOptions {
    * @default as many as a {@linkcode WorkerPool} has by itself
    */
   workers?: number;
+  /**
+   * What each of them is: a thread, or a process.
+   *
+   * @default {"worker"}
+   */
+  isolation?: Isolation;
   /** A data file to show instead of the superstore data set. */
   file?: string;
 }
@@ -107,7 +125,10 @@ export interface ExampleOptions {
 export interface Example extends AsyncDisposable {
   /** Where the page is. */
   readonly url: string;
-  /** The table on the page. What is written to it shows there at once. */
+  /**
+   * The table on the page. What is written to it shows there at once. It is
+   * another one if all engines were lost.
+   */
   readonly table: Table;
   /** The server; its `stats()` tell what it holds and has done. */
   readonly server: Server;
@@ -129,25 +150,36 @@ export async function serveExample(
   options: ExampleOptions = {},
 ): Promise<Example> {
   const { port = 8080, hostname = "127.0.0.1", engine = "3.8.0" } = options;
-  const { workers: size } = options;
-  const pool = size === 0
-    ? undefined
-    : new WorkerPool(size === undefined ? {} : { size });
+  const { file = SUPERSTORE } = options;
+  const pool = newPool(options);
+  let table: Table;
+  const load = async (client: Client) => {
+    table = await loadTable(client, file);
+  };
   const server = new Server({
     engine: ENGINES[engine],
     ...pool && { executor: pool },
+    onLost: async (client) => {
+      await load(client);
+      console.error("perspective: the data are loaded again, on new engines");
+    },
     onError: (error, { stage }) => {
       // That one is thrown as well, and told in one line.
       if (error instanceof EngineLoadError) return;
-      console.error(`perspective (${stage}):`, error);
+      // The server sees to it: there is nothing to find in the program.
+      const isSeenTo = error instanceof EngineFaultError ||
+        error instanceof ServerLostError;
+      console.error(
+        `perspective (${stage}):`,
+        isSeenTo ? reasonOf(error) : error,
+      );
     },
   });
   // The page's viewer is of the 3.8.0 line, whatever the engine.
   const handler = new PerspectiveHandler({ server, clients: "3" });
   try {
     await server.ready;
-    const file = options.file ?? SUPERSTORE;
-    const table = await loadTable(server.newLocalClient(), file);
+    await load(server.newLocalClient());
     const http = listen(
       port,
       hostname,
@@ -167,7 +199,9 @@ export async function serveExample(
     const url = urlOf(http.addr);
     return {
       url,
-      table,
+      get table() {
+        return table;
+      },
       server,
       handler,
       http,
@@ -179,6 +213,14 @@ export async function serveExample(
     await pool?.close();
     throw error;
   }
+}
+
+/** What the engines run in; nothing if that is the main thread. */
+function newPool(
+  { workers: size, isolation = "worker" }: ExampleOptions,
+): WorkerPool | ProcessPool | undefined {
+  if (size === 0 && isolation === "worker") return undefined;
+  return new POOLS[isolation](size === undefined ? {} : { size });
 }
 
 /** Makes the table of a file. */
@@ -246,6 +288,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
         hostname: { type: "string", default: "127.0.0.1" },
         engine: { type: "string", default: "3.8.0" },
         workers: { type: "string" },
+        isolation: { type: "string", default: "worker" },
         file: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -253,7 +296,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
   } catch (error) {
     throw new UserError(`${reasonOf(error)} (see --help)`);
   }
-  const { help, port, hostname, engine, workers, file } = values;
+  const { help, port, hostname, engine, workers, isolation, file } = values;
   if (help) return null;
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
     throw new UserError(
@@ -268,6 +311,17 @@ function parseOptions(args: string[]): ExampleOptions | null {
       `Cannot start: --workers must be 0 to 64, received "${workers}" (see --help)`,
     );
   }
+  if (!Object.hasOwn(POOLS, isolation)) {
+    const known = Object.keys(POOLS).join(" or ");
+    throw new UserError(
+      `Cannot start: --isolation must be ${known}, received "${isolation}" (see --help)`,
+    );
+  }
+  if (isolation === "process" && Number(workers) === 0) {
+    throw new UserError(
+      `Cannot start: --isolation process needs --workers 1 or more, received "${workers}" (see --help)`,
+    );
+  }
   if (!Object.hasOwn(ENGINES, engine)) {
     const known = Object.keys(ENGINES).join(" or ");
     throw new UserError(
@@ -278,6 +332,7 @@ function parseOptions(args: string[]): ExampleOptions | null {
     port: Number(port),
     hostname,
     engine: engine as EngineVersion,
+    isolation: isolation as Isolation,
     ...(workers === undefined ? {} : { workers: Number(workers) }),
     ...(file === undefined ? {} : { file }),
   };

@@ -6,6 +6,7 @@
 
 import type { Engine, EngineOptions, Executor } from "./engine.ts";
 import { ProcessEngine } from "./process_engine.ts";
+import { Starts } from "./starts.ts";
 
 /** How a {@linkcode ProcessPool} is set up. */
 export interface ProcessPoolOptions {
@@ -88,8 +89,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
   readonly size: number;
   readonly #options: ProcessPoolOptions;
   readonly #engines = new Set<ProcessEngine>();
-  /** Those that are under way, or have failed. */
-  readonly #starting = new Set<Promise<Engine>>();
+  readonly #starts = new Starts();
   readonly #closed = new AbortController();
 
   /**
@@ -135,9 +135,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
    */
   start(options: EngineOptions): Promise<Engine> {
     const starting = this.#start(options);
-    this.#starting.add(starting);
-    // A failure stays, for ready(); an engine may end, and isn't kept for it.
-    starting.then(() => this.#starting.delete(starting), () => {});
+    this.#starts.add(starting);
     return starting;
   }
 
@@ -193,8 +191,8 @@ export class ProcessPool implements Executor, AsyncDisposable {
    * await executor.ready();
    * ```
    */
-  async ready(): Promise<void> {
-    await Promise.all(this.#starting);
+  ready(): Promise<void> {
+    return this.#starts.ready();
   }
 
   /** What is running now. */
@@ -212,7 +210,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
   async close(): Promise<void> {
     this.#closed.abort();
     await Promise.all([...this.#engines].map((engine) => engine.close()));
-    await Promise.allSettled(this.#starting);
+    await this.#starts.settled();
   }
 
   /** Calls {@linkcode ProcessPool.close}. */

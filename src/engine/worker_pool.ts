@@ -5,6 +5,7 @@
  */
 
 import type { Engine, EngineOptions, Executor } from "./engine.ts";
+import { Starts } from "./starts.ts";
 import { WorkerEngine } from "./worker_engine.ts";
 
 /** How a {@linkcode WorkerPool} is set up. */
@@ -60,8 +61,7 @@ export class WorkerPool implements Executor, AsyncDisposable {
   readonly #engines = new Set<Engine>();
   /** Their threads go on. */
   readonly #abandoned = new Set<Engine>();
-  /** Those that are under way, or have failed. */
-  readonly #starting = new Set<Promise<Engine>>();
+  readonly #starts = new Starts();
   #closed = false;
 
   /**
@@ -117,9 +117,7 @@ export class WorkerPool implements Executor, AsyncDisposable {
       );
     }
     const starting = this.#start(options);
-    this.#starting.add(starting);
-    // A failure stays, for ready(); an engine may end, and isn't kept for it.
-    starting.then(() => this.#starting.delete(starting), () => {});
+    this.#starts.add(starting);
     return starting;
   }
 
@@ -154,8 +152,8 @@ export class WorkerPool implements Executor, AsyncDisposable {
    * await executor.ready();
    * ```
    */
-  async ready(): Promise<void> {
-    await Promise.all(this.#starting);
+  ready(): Promise<void> {
+    return this.#starts.ready();
   }
 
   /**

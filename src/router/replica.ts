@@ -137,6 +137,9 @@ const MOST_MICROS = 100_000;
 const MOST_CHANGES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
+/** How much larger a heap may get than it was at first, whatever the limit. */
+const MOST_GROWTH = 1.25;
+
 /** An engine of the router's, what waits for it, and how busy it is. */
 export class Replica {
   /** Its place among the router's engines. */
@@ -171,6 +174,7 @@ export class Replica {
   /** Changes that it has executed since it polled. */
   #unpolled: Job[] = [];
   #heapSize = 0;
+  #heapAtOpen = 0;
   #deaths = 0;
   /** Called when nothing is under way any more. */
   #onRetired: (() => void) | undefined;
@@ -217,9 +221,12 @@ export class Replica {
     return this.#state;
   }
 
-  /** Bytes of the engine's heap; 0 where that isn't known. */
-  get heapSize(): number {
-    return this.#heapSize;
+  /**
+   * Whether the engine's heap is above `most`, and has grown a lot: what the
+   * tables and views take that it was filled with, the next one takes, too.
+   */
+  hasOutgrown(most: number): boolean {
+    return this.#heapSize > Math.max(most, this.#heapAtOpen * MOST_GROWTH);
   }
 
   /** Microseconds that what waits and is under way is predicted to take. */
@@ -404,6 +411,7 @@ export class Replica {
   /** The new engine has all that it needs. What has waited is done. */
   open(): void {
     this.#state = "up";
+    this.#heapAtOpen = this.#heapSize;
     for (const jobs of this.takeParked()) this.send(...jobs);
     this.#owner.progress();
   }

@@ -812,8 +812,9 @@ export class Router
 
   /** See {@linkcode ReplicaOwner.heap}. */
   heap(replica: Replica): void {
-    if (replica.heapSize <= this.#maxHeapSize) return;
-    this.#recovery?.recycle(replica);
+    if (replica.hasOutgrown(this.#maxHeapSize)) {
+      this.#recovery?.recycle(replica);
+    }
   }
 
   #lose(replica: Replica, loss: Loss): void {
