@@ -245,7 +245,9 @@ export class ProcessEngine implements Engine {
     clearTimeout(this.#timer);
     this.#endInput();
     await this.#stderr.ended;
-    this.#lose(error ?? this.#unexpected(status));
+    // That much memory it takes by itself, for something that it was at.
+    const guilty = status.code === TOO_MUCH_MEMORY ? false : undefined;
+    this.#lose(error ?? this.#unexpected(status), guilty);
   }
 
   async #readAll(): Promise<void> {

@@ -28,8 +28,9 @@ export class Missed {
 
   /** Views weren't told of these changes, but for the subscriptions `told`. */
   add(changes: readonly Job[], told: ReadonlySet<number> = NOBODY): void {
-    for (const { kind, table, port = 0 } of changes) {
+    for (const { kind, table, change, port = 0 } of changes) {
       if (table === undefined || !PUSHED.has(kind)) continue;
+      if (change === 0) continue; // what a new engine is filled with
       let ports = this.#tables.get(table);
       if (ports === undefined) this.#tables.set(table, ports = new Map());
       const before = ports.get(port);

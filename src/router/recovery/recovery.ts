@@ -81,6 +81,9 @@ export interface RecoveryStats {
 /** A request that was under way at so many deaths isn't tried again. */
 const MOST_DEATHS = 2;
 
+/** What a death counts that may have had nothing to do with it. */
+const CHANCE = 0.5;
+
 /** A view that was under way at so many within a minute isn't made again. */
 const MOST_VIEW_DEATHS = 3;
 const MINUTE = 60_000;
@@ -168,7 +171,10 @@ export class Recovery {
     const owed = reads.map((jobs) => jobs.filter((it) => it !== poison))
       .filter((jobs) => jobs.length > 0);
     // First of all: what is read elsewhere comes after what was answered.
-    if (replica.isPrimary) this.#promote(replica, healthy, poison);
+    if (replica.isPrimary) {
+      const later = new Set(owed.flat().map(({ frame }) => frame?.msgId ?? 0));
+      this.#promote(replica, healthy, running, poison, later);
+    }
     this.#share(replica, owed);
     if (poison !== undefined) this.#refuse(replica, poison, error);
     this.#enqueue(replica);
@@ -227,24 +233,30 @@ export class Recovery {
 
   // -- What is lost ------------------------------------------------------------
 
-  /** Decides whether what was under way is not to be tried again. */
+  /**
+   * Decides whether what was under way is not to be tried again.
+   *
+   * A change that is answered, or comes from the primary, can't be what it was
+   * lost by: that is the poll after it, and so a view.
+   */
   #blame(
     running: Job | undefined,
     replica: Replica,
     by: Loss["by"],
   ): Job | undefined {
-    if (running === undefined) return undefined;
-    const isChange = running.change > 0;
-    if (by !== "others") {
-      const { view, table } = running;
+    if (running?.frame === undefined) return undefined;
+    const { frame, change, table, view } = running;
+    const isChange = change > 0;
+    const isOpen = this.#host.route(frame.msgId) !== undefined;
+    const isGuilty = isChange && isOpen && by === "request";
+    if (by !== "others" && !isGuilty) {
       const views = view !== undefined ? [view] : this.#viewsOf(table, replica);
       for (const it of views) this.#blameView(it);
     }
-    if (isChange && running.frame?.msgId === 0) return undefined;
-    running.deaths = (running.deaths ?? 0) + 1;
-    const isPoison = isChange && by === "request" ||
-      running.deaths >= MOST_DEATHS;
-    return isPoison ? running : undefined;
+    if (!isOpen) return undefined;
+    const weight = by === "others" ? CHANCE : 1;
+    running.deaths = (running.deaths ?? 0) + weight;
+    return isGuilty || running.deaths >= MOST_DEATHS ? running : undefined;
   }
 
   /** The views on `replica` that see changes of `table`. */
@@ -311,21 +323,30 @@ export class Recovery {
     replica.send(job);
   }
 
-  /** Has another engine execute changes first. */
+  /**
+   * Has another engine execute changes first. Subscriptions of `later` it will
+   * be asked for anyway.
+   */
   #promote(
     replica: Replica,
     healthy: readonly Replica[],
+    running: Job | undefined,
     poison: Job | undefined,
+    later: ReadonlySet<number>,
   ): void {
     const host = this.#host;
     const next = healthy.reduce((a, b) => b.views < a.views ? b : a);
     replica.isPrimary = false;
     next.isPrimary = true;
-    const refused = poison?.frame?.msgId;
-    host.sequencer.promote(next, ({ frame }) => frame!.msgId === refused);
+    host.sequencer.promote(next, (change) => {
+      if (change.frame!.msgId !== running?.frame?.msgId) return false;
+      change.deaths = running.deaths!;
+      return poison !== undefined;
+    });
     // What belongs to no view was subscribed to there.
-    for (const [, { kind, subscribed }] of [...host.routes]) {
+    for (const [msgId, { kind, subscribed }] of [...host.routes]) {
       if (subscribed === undefined || subscribed.view !== undefined) continue;
+      if (later.has(msgId)) continue;
       const step = { frame: subscribed.frame, kind };
       next.send(host.newJob(step, this, undefined));
     }
@@ -425,7 +446,10 @@ export class Recovery {
       this.#move = undefined;
       if (isHolding && target.state === "up") target.letGo();
     }
-    for (const jobs of replica.takeParked()) target.send(...jobs);
+    for (const jobs of replica.takeParked()) {
+      if (target.isPrimary) this.#host.sequencer.beforeRead(jobs[0]!.table);
+      target.send(...jobs);
+    }
   }
 
   /** The healthy engine with the fewest views; the primary only if need be. */
