@@ -3,7 +3,7 @@
  * engines. Every chapter runs with both engines, with clients of 3.8.0 on
  * engine 5.5.1, and with the engine on this thread and in pools of workers.
  */
-import { Server, WorkerPool } from "./mod.ts";
+import { type Executor, ProcessPool, Server, WorkerPool } from "./mod.ts";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { connect, ENGINES, PAIRINGS } from "./src/testing/engines.ts";
 import { frame, makeView } from "./src/testing/frames.ts";
@@ -67,6 +67,8 @@ interface Setting {
   readonly line: Line;
   readonly url: string;
   readonly serving: Serving;
+  /** Ends each engine, one after the other replaced; absent where there is only one. */
+  readonly killEngines: (() => Promise<void>) | undefined;
 }
 
 const CHAPTERS: [string, (the: Setting) => Promise<void>][] = [];
@@ -82,27 +84,69 @@ const EXECUTORS = {
   "pool of 2": () => new WorkerPool({ size: 2 }),
   "pool of 3": () => new WorkerPool({ size: 3 }),
   "default pool": () => new WorkerPool(),
+  "processes": () => new ProcessPool({ size: 2 }),
 } as const;
+
+/** An engine that can be ended from outside. */
+interface Mortal {
+  /** Of a process. */
+  readonly pid?: number;
+  /** Of a worker. */
+  crash?(how: "terminate"): void;
+}
 
 for (const { name, engine, client: line } of PAIRINGS) {
   for (const [where, newExecutor] of Object.entries(EXECUTORS)) {
     Deno.test(`The story with ${name}, ${where}`, async (t) => {
-      await using executor = newExecutor();
+      await using pool = newExecutor();
+      const engines: Mortal[] = [];
+      const executor: Executor | undefined = pool && {
+        size: pool.size,
+        start: async (options) => {
+          const engine = await pool.start(options);
+          engines.push(engine as Mortal);
+          return engine;
+        },
+      };
+      const losses: string[] = [];
       await using server = new Server({
         engine: ENGINES[engine],
         ...executor && { executor },
+        onError: ({ message }) => losses.push(message),
       });
+      const killEngines = async () => {
+        for (const engine of engines.splice(0)) {
+          if (engine.pid !== undefined) Deno.kill(engine.pid, "SIGKILL");
+          else engine.crash!("terminate");
+          await replaced(server, losses);
+        }
+      };
+      const mayKill = pool !== undefined && pool.size > 1;
       for (const [title, tell] of CHAPTERS) {
-        await t.step(title, () => tellChapter(server, line, tell));
+        await t.step(
+          title,
+          () =>
+            tellChapter(server, line, mayKill ? killEngines : undefined, tell),
+        );
       }
     });
   }
+}
+
+/** Resolves when one more engine has been lost and all are there again. */
+async function replaced(server: Server, losses: string[]): Promise<void> {
+  const { recovery: { replaced } } = server.stats();
+  while (server.stats().recovery.replaced === replaced) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assertEquals(losses.splice(0).length, 1);
 }
 
 /** Tells a chapter on a server with one table. */
 async function tellChapter(
   server: Server,
   line: Line,
+  killEngines: Setting["killEngines"],
   tell: (the: Setting) => Promise<void>,
 ): Promise<void> {
   const local = server.newLocalClient();
@@ -118,7 +162,7 @@ async function tellChapter(
   const client = await connectOne();
   const setting = { client, connect: connectOne, server, local, serving };
   try {
-    await tell({ ...setting, line, url });
+    await tell({ ...setting, line, url, killEngines });
     assertEquals(serving.errors, []);
   } finally {
     for (const each of clients) await each.terminate();
@@ -538,4 +582,34 @@ chapter("clients don't meet each other's views", async (the) => {
   // Whether one comes before another is up to the server.
   assertEquals(answers[0]!.toSorted(), answers[1]!.toSorted());
   await the.serving.closed(2);
+});
+
+// Invariant 7
+chapter("engines die, and nobody notices", async (the) => {
+  const { client, connect, local, killEngines } = the;
+  if (killEngines === undefined) return;
+  const table = await client.open_table("cities");
+  const other = await connect();
+  const view = await table.view({ group_by: ["city"], columns: ["price"] });
+  const same = await (await other.open_table("cities"))
+    .view({ group_by: ["city"], columns: ["price"] });
+  await view.collapse(0);
+  let pushes = 0;
+  await same.on_update(() => pushes++);
+  await same.num_rows(); // it is subscribed
+  await killEngines();
+  assertEquals(await table.size(), 4);
+  assertEquals(await view.num_rows(), 1);
+  assertEquals(await same.num_rows(), 4);
+  const before = pushes;
+  const { callback, called } = nextCall();
+  await same.on_update(callback);
+  await same.num_rows();
+  await (await local.open_table("cities")).update([{ id: 4, price: 9.5 }]);
+  await called;
+  assertEquals(pushes, before + 1);
+  const prices = (await same.to_json())
+    .map((row: Record<string, unknown>) => row.price);
+  assertEquals(prices, [17, 9.5, 5, 2.5]);
+  for (const each of [view, same]) await each.delete();
 });

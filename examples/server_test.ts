@@ -52,7 +52,8 @@ async function assertRefused(args: string[], line: RegExp): Promise<void> {
 Deno.test("server.ts --help names every option", async () => {
   const { code, stdout, stderr } = await run("--help");
   assertEquals([code, stderr], [0, ""]);
-  for (const name of ["port", "hostname", "engine", "file", "help"]) {
+  const names = ["port", "hostname", "engine", "workers", "isolation", "file"];
+  for (const name of [...names, "help"]) {
     assertStringIncludes(stdout, `--${name}`);
   }
 });
@@ -72,6 +73,14 @@ Deno.test("server.ts refuses a value that it doesn't know", async () => {
   await assertRefused(
     ["--workers", "many"],
     /--workers .*"many" \(see --help\)$/,
+  );
+  await assertRefused(
+    ["--isolation", "thread"],
+    /--isolation must be worker or process, received "thread" \(see --help\)$/,
+  );
+  await assertRefused(
+    ["--isolation", "process", "--workers", "0"],
+    /--isolation process needs --workers 1 or more, received "0"/,
   );
 });
 
@@ -129,32 +138,35 @@ async function start(...args: string[]) {
   };
 }
 
-for (const engine of ENGINES) {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    // With workers at one of them: they end, too.
-    const workers = signal === "SIGINT" ? "0" : "3";
-    Deno.test({
-      name: `server.ts on ${engine} says goodbye at ${signal}`,
-      ignore: Deno.build.os === "windows",
-      async fn() {
-        const args = ["--engine", engine, "--workers", workers];
-        await using program = await start(...args);
-        const { child, url, ended } = program;
-        const socket = new WebSocket(`${url.replace("http", "ws")}websocket`);
-        // If it can't be opened, that ends in a close event, too.
-        const closed = new Promise<CloseEvent>((resolve) => {
-          socket.onclose = resolve;
-        });
-        socket.onopen = () => child.kill(signal);
-        const { code: closeCode, reason } = await closed;
-        // The reason, too: Deno.serve has a 1001 of its own, with another one.
-        assertEquals([closeCode, reason], [1001, "server is shutting down"]);
-        const { code, stderr } = await ended();
-        assertEquals([code, stderr], [0, ""]);
-      },
-    });
-  }
+/** Tests that the example, with `args`, ends as it should. */
+function testGoodbye(signal: "SIGINT" | "SIGTERM", ...args: string[]): void {
+  Deno.test({
+    name: `server.ts ${args.join(" ")} says goodbye at ${signal}`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      await using program = await start(...args);
+      const { child, url, ended } = program;
+      const socket = new WebSocket(`${url.replace("http", "ws")}websocket`);
+      // If it can't be opened, that ends in a close event, too.
+      const closed = new Promise<CloseEvent>((resolve) => {
+        socket.onclose = resolve;
+      });
+      socket.onopen = () => child.kill(signal);
+      const { code: closeCode, reason } = await closed;
+      // The reason, too: Deno.serve has a 1001 of its own, with another one.
+      assertEquals([closeCode, reason], [1001, "server is shutting down"]);
+      const { code, stderr } = await ended();
+      assertEquals([code, stderr], [0, ""]);
+    },
+  });
 }
+
+for (const engine of ENGINES) {
+  testGoodbye("SIGINT", "--engine", engine, "--workers", "0");
+  // Workers end, too.
+  testGoodbye("SIGTERM", "--engine", engine, "--workers", "3");
+}
+testGoodbye("SIGINT", "--isolation", "process", "--workers", "2");
 
 Deno.test({
   name: "server.ts ends at once at the second Ctrl-C",
@@ -246,6 +258,55 @@ Deno.test("serveExample() refuses a file that holds something else", async () =>
     );
     assertStringIncludes(error.message, name);
   }
+});
+
+// -- Engines that are lost --
+
+/** The processes with an engine, of this program. Linux only. */
+function engineProcesses(): number[] {
+  const parent = new RegExp(`^PPid:\\s${Deno.pid}$`, "m");
+  return [...Deno.readDirSync("/proc")].filter(({ name }) => {
+    try {
+      return parent.test(Deno.readTextFileSync(`/proc/${name}/status`)) &&
+        Deno.readTextFileSync(`/proc/${name}/cmdline`).includes("worker.ts");
+    } catch {
+      return false; // It is no process, or has ended.
+    }
+  }).map(({ name }) => Number(name));
+}
+
+/** Calls `ask` until it says yes. */
+async function until(ask: () => boolean): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (!ask()) {
+    assert(performance.now() < end, "It takes too long");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+Deno.test({
+  name: "serveExample() goes on, or loads again, when its processes are killed",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const isolation = "process";
+    await using example = await serveExample({
+      port: 0,
+      isolation,
+      workers: 2,
+    });
+    const { server, table } = example;
+    const [first] = engineProcesses();
+    Deno.kill(first!, "SIGKILL");
+    await table.update([{ "Row ID": 10_000 }]);
+    assertEquals(await table.size(), 9995);
+    await until(() => server.stats().recovery.replaced === 1);
+    assertEquals(await table.size(), 9995);
+
+    for (const pid of engineProcesses()) Deno.kill(pid, "SIGKILL");
+    await until(() => example.table !== table && server.lost === undefined);
+    assertEquals(await example.table.size(), 9994);
+    assertEquals(engineProcesses().length, 2);
+  },
 });
 
 // -- In the browser --
@@ -348,6 +409,31 @@ Deno.test({
     await second.table.update([{ Category: "Zithers", Quantity: 7 }]);
     await page.getByText("Zithers").waitFor();
     assertEquals(await page.getByRole("alert").isVisible(), false);
+  },
+});
+
+Deno.test({
+  name: `The page goes on when engines are killed${noBrowser}`,
+  ignore: noBrowser !== "" || Deno.build.os !== "linux",
+  async fn() {
+    const isolation = "process";
+    await using example = await serveExample({
+      port: 0,
+      isolation,
+      workers: 2,
+    });
+    const { server, table } = example;
+    await using browser = await openPage(example.url);
+    const { page, restore } = browser;
+    await restore({ group_by: ["Category"], columns: ["Quantity"] });
+    // One after the other, the one with the page's view among them.
+    for (const [i, pid] of engineProcesses().entries()) {
+      Deno.kill(pid, "SIGKILL");
+      await table.update([{ Category: `Zithers ${i}`, Quantity: 7 }]);
+      await page.getByText(`Zithers ${i}`).waitFor();
+      await until(() => server.stats().recovery.replaced > i);
+    }
+    assertEquals(browser.errors, []);
   },
 });
 
