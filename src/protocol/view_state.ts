@@ -272,15 +272,20 @@ export class ViewState {
     return undefined;
   }
 
-  /** Something is expanded or collapsed for the first time; all rows have `paths`. */
-  #touch(paths: readonly string[]): void {
+  /**
+   * Something is expanded or collapsed for the first time; all rows have
+   * `paths`, if that is known.
+   */
+  #touch(paths: readonly string[] | undefined): void {
     this.#isTouched = true;
-    this.#isWhole = paths.length > 0 && paths.length <= this.#limit;
+    this.#isWhole = paths !== undefined && paths.length <= this.#limit;
     this.#isComplete = this.#isWhole;
     if (!this.#isWhole) return;
-    paths.forEach((path, row) => {
-      if (isExpanded(paths, row)) this.#groups.set(path, true);
+    paths!.forEach((path, row) => {
+      if (isExpanded(paths!, row)) this.#groups.set(path, true);
     });
+    // The total of no rows has nothing to show; it will, when rows come.
+    if (paths!.length <= 1) this.#groups.set(TOTAL, true);
   }
 
   #forgetWithin(path: string): void {

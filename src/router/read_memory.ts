@@ -118,6 +118,7 @@ export class Reads {
   /** Forgets all; what is on its way will only reach those who wait for it. */
   clear(): void {
     this.#forgetAll();
+    this.#version = -1;
     this.#onEmpty?.();
   }
 

@@ -858,6 +858,11 @@ export class Router
     };
   }
 
+  /** See {@linkcode RecoveryHost.forgetReads}. */
+  forgetReads(): void {
+    for (const reads of [...this.#tableReads.values()]) reads.clear();
+  }
+
   /** See {@linkcode RecoveryHost.report}. */
   report(error: Error): void {
     this.#onError(error, { stage: "engine" });
@@ -881,7 +886,7 @@ export class Router
     this.#waitingDeletes.clear();
     this.tables.clear();
     this.views.clear();
-    for (const reads of this.#tableReads.values()) reads.clear();
+    this.forgetReads();
     this.#holding.clear();
     this.#sessions.clear();
     this.#subscriptions = 0;

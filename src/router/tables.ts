@@ -170,8 +170,12 @@ export class Tables {
     return true;
   }
 
-  /** `table` was made, as `meta` says. */
+  /**
+   * `table` was made, as `meta` says. If there is one of that name, engines of
+   * line 3 say so as well, and leave it as it is.
+   */
   add(table: string, meta: TableMeta): void {
+    if (this.#origins.has(table) || this.#joins.has(table)) return;
     this.#origins.set(table, { meta, ports: 0, numbered: 0 });
   }
 

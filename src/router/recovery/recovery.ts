@@ -34,6 +34,8 @@ export interface RecoveryHost extends FillHost, RestoreHost {
   leastBusy(): Replica;
   /** Takes `frame` as if `replica` had said it. */
   frame(replica: Replica, frame: Uint8Array): void;
+  /** Forgets what was read of tables. */
+  forgetReads(): void;
   /** Has sessions retry that hold requests. */
   wake(): void;
   /** Tells the program. */
@@ -168,6 +170,9 @@ export class Recovery {
     missed.add(unpolled.filter(isToldOf), pushedTo);
     missed.add(changes.filter(isToldOf));
     for (const view of host.views.unusedOn(replica)) host.views.gone(view);
+    // What it knew of changes that it hadn't answered may never be so.
+    for (const { reads } of host.views.on(replica)) reads?.clear();
+    if (replica.isPrimary) host.forgetReads();
     const owed = reads.map((jobs) => jobs.filter((it) => it !== poison))
       .filter((jobs) => jobs.length > 0);
     // First of all: what is read elsewhere comes after what was answered.
