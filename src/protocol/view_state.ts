@@ -221,7 +221,7 @@ export class ViewState {
     if (!this.#isTouched) {
       // When these were chosen it may have been touched, and fresh since.
       const hasAll = ranges[0]?.start === 0 && ranges[0].end > this.#limit;
-      this.#touch(hasAll ? paths[0]! : []);
+      this.#touch(hasAll ? paths[0] : undefined);
     }
     if (path === undefined || changed === 0) return;
     this.#forgetWithin(path);

@@ -282,6 +282,13 @@ export class Replica {
     return this.#given.get(table) ?? 0;
   }
 
+  /** It will have been given `changes`, when it has another engine. */
+  owes(changes: readonly Job[]): void {
+    for (const { table, change } of changes) {
+      if (table !== undefined && change > 0) this.#given.set(table, change);
+    }
+  }
+
   /** `table` is no more. */
   forget(table: string): void {
     this.#given.delete(table);
@@ -332,6 +339,12 @@ export class Replica {
   }
 
   // -- Loss and replacement ---------------------------------------------------
+
+  /** Sends on, after {@linkcode Replica.retire}. */
+  resume(): void {
+    this.#onRetired = undefined;
+    this.#pump();
+  }
 
   /** Calls `done` when the engine has done what it was sent; it is sent no more. */
   retire(done: () => void): void {
@@ -408,11 +421,10 @@ export class Replica {
     this.#listenTo(engine);
   }
 
-  /** The new engine has all that it needs. What has waited is done. */
+  /** The new engine has all that it needs. */
   open(): void {
     this.#state = "up";
     this.#heapAtOpen = this.#heapSize;
-    for (const jobs of this.takeParked()) this.send(...jobs);
     this.#owner.progress();
   }
 
@@ -421,11 +433,16 @@ export class Replica {
     return this.#parked.splice(0);
   }
 
-  /** The `msg_id`s of what waits for another engine. */
-  get parkedIds(): ReadonlySet<number> {
-    return new Set(
-      this.#parked.flat().map(({ frame }) => frame?.msgId ?? 0),
-    );
+  /** The views that what waits for another engine is about. */
+  get parkedViews(): ReadonlySet<EngineView | undefined> {
+    return new Set(this.#parked.flat().map(({ view }) => view));
+  }
+
+  /** Another engine has done what `msgId` asks for, so that nothing waits for it. */
+  unpark(msgId: number): void {
+    this.#parked = this.#parked
+      .map((jobs) => jobs.filter(({ frame }) => frame?.msgId !== msgId))
+      .filter((jobs) => jobs.length > 0);
   }
 
   /** Puts what the lost engine owed in front of what waits for another one. */
@@ -471,9 +488,8 @@ export class Replica {
    * a change and its poll would change what the poll does (ENGINE 2.2, 9.13).
    */
   sendChanges(jobs: readonly Job[]): void {
-    for (const { predicted, poll, frame, table, change } of jobs) {
-      // What a new engine is filled with has no number.
-      if (table !== undefined && change > 0) this.#given.set(table, change);
+    this.owes(jobs); // what a new engine is filled with has no number
+    for (const { predicted, poll, frame } of jobs) {
       this.#predicted += predicted;
       this.#bytesBehind += frame?.byteLength ?? 0;
       if (poll) this.#batchesBehind++;

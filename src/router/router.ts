@@ -706,6 +706,7 @@ export class Router
 
   /** See {@linkcode SessionHost.wake} and {@linkcode SequencerOwner.wake}. */
   wake(): void {
+    this.#recovery?.wake();
     if (this.#holding.size === 0) return;
     const holding = [...this.#holding];
     this.#holding.clear(); // who has to wait on, holds again
@@ -735,13 +736,14 @@ export class Router
   // -- For the replicas ------------------------------------------------------
 
   /** See {@linkcode ReplicaOwner.frame}. */
-  frame(_replica: Replica, frame: Uint8Array): void {
+  frame(replica: Replica, frame: Uint8Array): void {
     // A frame without content is a notification about hosted tables.
     readHeader(frame, this.#header);
     const { msgId } = this.#header;
     // What all but the primary answer to a change is for nobody.
     if (msgId === 0 && this.#isSeveral) return;
     const route = this.#routes.get(msgId);
+    if (route?.subscription) replica.pushed(msgId);
     const isChange = this.waits && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
     if (isChange) this.sequencer.answered(msgId, false);
@@ -828,9 +830,9 @@ export class Router
 
   // -- For recovery ------------------------------------------------------------
 
-  /** See {@linkcode RecoveryHost.unforwarded}. */
-  get unforwarded(): ReadonlySet<number> {
-    return this.sequencer.unforwarded;
+  /** See {@linkcode RecoveryHost.settlePrimary}. */
+  settlePrimary(): readonly Job[] {
+    return this.sequencer.settlePrimary();
   }
 
   /** See {@linkcode RecoveryHost.routes}. */

@@ -193,14 +193,24 @@ export class Sequencer {
     return this.#primary;
   }
 
-  /** The numbers of what will be forwarded, though the primary has been given it. */
-  get unforwarded(): ReadonlySet<number> {
-    const unsent = new Set(this.#unsent.map(({ change }) => change));
-    return new Set(
-      this.#unfinished().flatMap(({ changes }) => changes)
-        .map(({ change }) => change)
-        .filter((it) => !unsent.has(it)),
-    );
+  /**
+   * What will be forwarded, though the primary has been given it; and there it
+   * is polled, so that something else may be read (ENGINE 2.2).
+   */
+  settlePrimary(): readonly Change[] {
+    if (this.#open !== undefined) {
+      this.#close();
+      this.#send();
+    }
+    return this.#closed.flatMap(({ changes }) => changes);
+  }
+
+  /** Whether changes of `owner` are yet to be given to all. */
+  hasChangesOf(owner: object): boolean {
+    return this.#waiting.has(owner) ||
+      this.#unfinished().some(({ changes }) =>
+        changes.some((it) => it.owner === owner)
+      );
   }
 
   /**

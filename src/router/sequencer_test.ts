@@ -46,6 +46,8 @@ const SLOW = 1e6;
 function sequence(count: number, more: Partial<SequencerOwner> = {}) {
   const engines = Array.from({ length: count }, () => new TimedEngine());
   const reports: string[] = [];
+  /** What a lost engine was to get, as `msg_id`s behind its index. */
+  const replayed: [number, ...string[]][] = [];
   let moves = 0;
   const replicas = engines.map((engine, i) =>
     new Replica(engine, i, {
@@ -68,9 +70,22 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
     wake: () => void moves++,
     behind: ({ index }) => reports.push(`engine ${index}`),
     mayRisk: () => true,
-    replay: () => {},
+    replay: ({ index }, made) =>
+      void replayed.push([
+        index,
+        ...made.map(({ change, poll }) => `${change}${poll ? "+" : ""}`),
+      ]),
     ...more,
   });
+  /** Loses the primary; the next one takes its place. */
+  const lose = (refused: number[] = []) => {
+    const lost = sequencer.primary;
+    const next = replicas.find((it) => it !== lost && it.state === "up")!;
+    lost.fail();
+    lost.isPrimary = false;
+    next.isPrimary = true;
+    sequencer.promote(next, ({ frame }) => refused.includes(frame!.msgId));
+  };
   const run = () => {
     while (engines.some((it) => it.waiting.length > 0)) {
       for (const engine of engines) engine.run();
@@ -89,6 +104,8 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
     engines,
     replicas,
     reports,
+    replayed,
+    lose,
     run,
     slowDown,
     get moves() {
@@ -410,4 +427,144 @@ Deno.test("Sequencer.poll() has its place in the order of changes", () => {
   assertEquals(other!.steps.length, 2);
   sequencer.poll();
   assertEquals(other!.steps.at(-1), "table_update+");
+});
+
+/** What an engine was sent: steps of changes with their `msg_id`s. */
+function given({ steps, msgIds }: TimedEngine): string[] {
+  const left = [...msgIds];
+  return steps.map((step) => {
+    if (step === "poll") return step;
+    return `${left.shift()}${step.endsWith("+") ? "+" : ""}`;
+  });
+}
+
+Deno.test("Sequencer.promote() passes on what was answered, and tries the rest again", () => {
+  // Invariants 1 and 6
+  const { sequencer, engines, lose, replayed } = sequence(3);
+  for (const msgId of [1, 2, 3]) sequencer.change(replace(msgId));
+  engines[0]!.step(50);
+  assertEquals(engines.map(given).slice(1), [["0+"], ["0+"]]);
+  lose();
+  // A poll does nothing where nothing has changed.
+  const made = (it: TimedEngine) => given(it).filter((it) => it !== "poll");
+  assertEquals(engines.map(made).slice(1), [["0+", "2+", "3+"], ["0+"]]);
+  engines[1]!.run();
+  assertEquals(made(engines[2]!), ["0+", "0+", "0+"]);
+  assertEquals(replayed.filter(([, it]) => it !== "0+"), [
+    [0, "2+"],
+    [0, "3+"],
+  ]);
+  assertEquals(sequencer.changes, 3, "they keep their numbers");
+});
+
+Deno.test("Sequencer.promote() gives to all what was answered of a batch", () => {
+  const { sequencer, engines, lose, slowDown } = sequence(3);
+  slowDown();
+  for (const msgId of [1, 2, 3, 4]) sequencer.change(change(msgId));
+  // The first has a poll of its own, the others are in one batch.
+  for (let i = 0; i < 3; i++) engines[0]!.step(SLOW);
+  engines[1]!.steps.length = engines[1]!.msgIds.length = 0;
+  engines[2]!.steps.length = engines[2]!.msgIds.length = 0;
+  lose();
+  assertEquals(given(engines[1]!).slice(0, 2), ["0", "0+"]);
+  assertEquals(given(engines[2]!), ["0", "0+"]);
+  engines[2]!.run();
+  engines[1]!.run();
+  engines[2]!.run();
+  engines[1]!.run();
+  assertEquals(
+    given(engines[1]!).slice(2).join(" ").replace(" poll", "+"),
+    "4+",
+  );
+  engines[2]!.run();
+  assertEquals(given(engines[2]!).slice(2), ["0+"]);
+});
+
+Deno.test("Sequencer.promote() leaves out what is refused, and what failed", () => {
+  // Invariant 6
+  const { sequencer, engines, lose } = sequence(2);
+  for (const msgId of [1, 2, 3]) sequencer.change(replace(msgId));
+  sequencer.answered(1, true);
+  lose([2]);
+  engines[1]!.run();
+  assertEquals(engines[1]!.msgIds, [3]);
+  assertEquals([sequencer.collected, sequencer.settlePrimary().length], [0, 0]);
+});
+
+Deno.test("Sequencer.promote() takes what has collected after what is tried again", () => {
+  const { sequencer, engines, lose, run, slowDown } = sequence(3);
+  slowDown();
+  sequencer.change(change(1));
+  sequencer.change(replace(2)); // has to wait
+  sequencer.change(replace(3));
+  const collected = sequencer.collected;
+  assert(collected > 0);
+  lose();
+  run();
+  assertEquals(engines[1]!.msgIds.filter((it) => it > 0), [1, 2, 3]);
+  assertEquals([sequencer.collected, sequencer.hasCollected(writer)], [
+    0,
+    false,
+  ]);
+});
+
+Deno.test("Sequencer.promote() waits with a suspect while there is one engine", () => {
+  let mayRisk = false;
+  const { sequencer, engines, lose, run } = sequence(2, {
+    mayRisk: () => mayRisk,
+  });
+  const suspect = { ...replace(1), deaths: 1 };
+  sequencer.change(replace(2));
+  lose();
+  sequencer.change(suspect);
+  sequencer.change(replace(3));
+  sequencer.change(replace(4, { owner: another }));
+  run();
+  // Nothing of its owner overtakes it; others go on.
+  assertEquals(engines[1]!.msgIds, [2, 4]);
+  assertEquals([sequencer.collected, sequencer.hasCollected(writer)], [
+    2,
+    true,
+  ]);
+  mayRisk = true;
+  sequencer.progress();
+  run();
+  assertEquals(engines[1]!.msgIds, [2, 4, 1, 3]);
+});
+
+Deno.test("Sequencer.settlePrimary() polls, and tells what the others don't have", () => {
+  const { sequencer, engines, slowDown, run } = sequence(2);
+  const numbers = () => sequencer.settlePrimary().map(({ change }) => change);
+  assertEquals(numbers(), []);
+  sequencer.change(replace(1));
+  sequencer.change(replace(2));
+  assertEquals(numbers(), [1, 2]);
+  engines[0]!.step(50);
+  assertEquals(numbers(), [2]);
+  engines[0]!.step(50);
+  assertEquals(numbers(), []);
+  run();
+  slowDown();
+  sequencer.change(change(4)); // under way
+  sequencer.change(change(5)); // unpolled
+  sequencer.change(replace(6)); // collected
+  assertEquals([numbers(), sequencer.collected], [[4, 5], 1]);
+  assertEquals(sequencer.unpolled, 0);
+});
+
+Deno.test("Sequencer.promote() asks the program to poll again", () => {
+  let asked = 0;
+  const { sequencer, engines, lose } = sequence(2, {
+    onPollRequest: () => void asked++,
+  });
+  sequencer.change(change(1));
+  sequencer.change(change(2));
+  engines[0]!.step(50);
+  lose();
+  assertEquals(asked, 2);
+  engines[1]!.run();
+  // What was answered has been polled, what is tried again hasn't.
+  assertEquals([given(engines[1]!), sequencer.unpolled], [["0+", "2"], 1]);
+  sequencer.poll();
+  assertEquals(sequencer.unpolled, 0);
 });

@@ -141,6 +141,65 @@ Deno.test("Tables.sourcesOf() finds what a join is made of, through joins", () =
   assertEquals([tables.isSource("a"), tables.isSource("c")], [false, true]);
 });
 
+const META = { options: NO_BYTES, isIndexed: false };
+
+Deno.test("Tables.groups() has joins together with what they are made of", () => {
+  const tables = new Tables();
+  for (const name of ["a", "b", "c", "d", "e"]) tables.add(name, META);
+  tables.addJoin("ab", ["a", "b"], JOIN);
+  tables.addJoin("cd", ["c", "d"], JOIN);
+  assertEquals(tables.groups(), [
+    ["e"],
+    ["a", "b", "ab"],
+    ["c", "d", "cd"],
+  ]);
+  tables.addJoin("abcd", ["ab", "cd"], JOIN);
+  // Each comes after its sources.
+  assertEquals(tables.groups(), [
+    ["e"],
+    ["a", "b", "ab", "c", "d", "cd", "abcd"],
+  ]);
+  tables.removed("abcd");
+  tables.removed("cd");
+  assertEquals(tables.groups(), [["c"], ["d"], ["e"], ["a", "b", "ab"]]);
+});
+
+Deno.test("Tables.groups() of a join whose sources were deleted", () => {
+  const tables = new Tables();
+  tables.add("a", META);
+  tables.addJoin("aa", ["a", "a"], JOIN);
+  assertEquals(tables.groups(), [["a", "aa"]]);
+  tables.removed("a");
+  assertEquals(tables.groups(), []);
+});
+
+Deno.test("Tables.origin() knows how a table was made", () => {
+  const tables = new Tables();
+  assertEquals(tables.origin("t"), undefined);
+  tables.addPort("t"); // of none
+  tables.add("t", META);
+  tables.addPort("t");
+  tables.addPort("t");
+  assertEquals([tables.origin("t")?.meta, tables.origin("t")?.ports], [
+    META,
+    2,
+  ]);
+  tables.addJoin("tt", ["t", "t"], JOIN);
+  assertEquals([tables.origin("tt"), tables.joinRequest("tt")], [
+    undefined,
+    JOIN,
+  ]);
+  assertEquals(tables.joinRequest("t"), undefined);
+  tables.add("t", META); // line 3 says so, and leaves it as it is
+  assertEquals(tables.origin("t")?.ports, 2);
+  tables.removed("t");
+  tables.removed("tt");
+  assertEquals([tables.origin("t"), tables.joinRequest("tt")], [
+    undefined,
+    undefined,
+  ]);
+});
+
 Deno.test("Tables.clear() forgets all", () => {
   const tables = new Tables();
   madeView(tables, "t");

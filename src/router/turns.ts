@@ -97,11 +97,15 @@ export class Turns<T> {
     this.#during.push(item);
   }
 
-  /** Holds changes no longer, once what was to be done meanwhile is. */
+  /**
+   * Holds changes no longer, once what was to be done meanwhile is. If the place
+   * from which they were to be held isn't reached yet, they won't be.
+   */
   letGo(): void {
-    for (const change of this.#changes) change.holds = false;
-    this.#isLetGo = this.#during.length > 0;
-    this.#isHeld = this.#isLetGo;
+    if (!this.#isHeld) {
+      for (const change of this.#changes) change.holds = false;
+    } else if (this.#during.length === 0) this.#isHeld = false;
+    else this.#isLetGo = true;
   }
 
   /** Takes out all reads, in the order in which they were asked. */
@@ -119,7 +123,7 @@ export class Turns<T> {
     this.#size -= changes.length + this.#during.length;
     this.#taken += changes.length;
     this.#during.length = 0;
-    this.#isHeld = false;
+    this.#isHeld = this.#isLetGo = false;
     return changes.map(({ item }) => item);
   }
 
@@ -163,7 +167,9 @@ export class Turns<T> {
       this.#changeIsNext = false;
       this.#size--;
       const item = this.#during.shift();
-      if (this.#isLetGo && this.#during.length === 0) this.letGo();
+      if (this.#isLetGo && this.#during.length === 0) {
+        this.#isHeld = this.#isLetGo = false;
+      }
       return item;
     }
     if (lane === undefined) return undefined;

@@ -30,13 +30,13 @@ import type { Missed } from "./missed.ts";
 export interface FillHost extends ErrandHost {
   /** The tables there are. */
   readonly tables: Tables;
-  /** The numbers of what the primary has been given and the others haven't. */
-  readonly unforwarded: ReadonlySet<number>;
+  /** See {@linkcode Sequencer.settlePrimary}. */
+  settlePrimary(): readonly Job[];
 }
 
 /** Tables that are copied at one place in the order of changes. */
 interface Group {
-  readonly tables: readonly string[];
+  readonly tables: string[];
   /**
    * - `"waiting"`: what changes them will be in the copy
    * - `"copying"`: what changes them from here on isn't, and is done after it
@@ -65,6 +65,7 @@ export class Fill {
   readonly #missed: Missed;
   readonly #groups: Group[];
   readonly #byTable = new Map<string, Group>();
+  #isOff = false;
 
   /** What is never told to views, since it is in the copy, goes to `missed`. */
   constructor(
@@ -108,6 +109,7 @@ export class Fill {
 
   /** One of the two engines is lost. */
   callOff(why: Error): void {
+    this.#isOff = true;
     this.#errand.callOff(why);
     // What wasn't done there will be in the next copy.
     for (const { held } of this.#groups) {
@@ -122,10 +124,12 @@ export class Fill {
     for (const job of made) {
       if (job.frame === undefined) continue; // a poll alone
       const group = this.#groupOf(job);
+      // A join isn't copied, but made: see #groupOf.
+      const isJoin = job.sources !== undefined;
+      if (!isJoin && group?.copied.has(job.change)) continue;
       if (group === undefined || group.state === "there") now.push(job);
-      else if (group.state === "waiting" || group.copied.has(job.change)) {
-        this.#missed.add([job]);
-      } else {
+      else if (group.state === "waiting") this.#missed.add([job]);
+      else {
         const jobs = later.get(group);
         if (jobs === undefined) later.set(group, [job]);
         else jobs.push(job);
@@ -146,35 +150,42 @@ export class Fill {
     const last = groups.at(-1);
     if (last === undefined) return undefined;
     this.#byTable.set(table!, last);
+    if (last.state === "waiting") last.tables.push(table!);
     return last;
   }
 
   async #copy(group: Group): Promise<void> {
     const { donor } = this;
     const { tables } = this.#host;
-    const [first, ...others] = group.tables.filter((it) =>
-      tables.origin(it) !== undefined
-    );
+    // From this place in the order on: nothing may come between these.
+    const copied = this.#host.settlePrimary();
+    group.state = "copying";
+    if (donor.isPrimary) {
+      group.copied = new Set(copied.map(({ change }) => change));
+      this.#missed.add(copied.filter((it) => group.tables.includes(it.table!)));
+    }
+    let isHolding = false;
+    const send = (job: Job) => {
+      if (isHolding) return donor.sendDuring(job);
+      isHolding = true;
+      donor.sendInOrder([job], true);
+    };
+    try {
+      for (const table of group.tables) {
+        if (tables.origin(table) === undefined) continue;
+        try {
+          await this.#copyTable(table, send);
+        } catch (reason) {
+          // It may have been deleted in front of this place.
+          if (this.#isOff || tables.origin(table) !== undefined) throw reason;
+        }
+      }
+    } finally {
+      if (isHolding && donor.state === "up") donor.letGo();
+    }
     const joins = group.tables.filter((it) =>
       tables.joinRequest(it) !== undefined
     );
-    // From this place in the order on: nothing may come between these two.
-    group.state = "copying";
-    if (donor.isPrimary) group.copied = this.#host.unforwarded;
-    if (first === undefined) return; // all of them have been deleted
-    const columns = this.#schema(
-      first,
-      (job) => donor.sendInOrder([job], true),
-    );
-    try {
-      await this.#copyTable(first, await columns);
-      for (const table of others) {
-        const send = (job: Job) => donor.sendDuring(job);
-        await this.#copyTable(table, await this.#schema(table, send));
-      }
-    } finally {
-      if (donor.state === "up") donor.letGo();
-    }
     for (const table of joins) {
       const frame = tables.joinRequest(table)!;
       this.#give(table, { frame, kind: Kind.MAKE_JOIN_TABLE });
@@ -187,25 +198,18 @@ export class Fill {
     this.#errand.tell(frame, { kind, table, send });
   }
 
-  async #schema(table: string, send: (job: Job) => void): Promise<string[]> {
-    const kind = Kind.TABLE_SCHEMA;
-    const frame = (msgId: number) => simpleRequest(msgId, utf8(table), kind);
-    return columnsOf(await this.#errand.ask({ kind, table, frame, send }));
-  }
-
-  async #copyTable(table: string, columns: readonly string[]): Promise<void> {
+  async #copyTable(table: string, send: (job: Job) => void): Promise<void> {
     const { donor } = this;
     const { meta, ports, numbered } = this.#host.tables.origin(table)!;
     const name = utf8(table);
     const viewId = `copy-${crypto.randomUUID()}`;
     const view = utf8(viewId);
     const ask = (kind: number, frame: (msgId: number) => Reframed) =>
-      this.#errand.ask({
-        kind,
-        table,
-        frame,
-        send: (job) => donor.sendDuring(job),
-      });
+      this.#errand.ask({ kind, table, frame, send });
+    const schema = Kind.TABLE_SCHEMA;
+    const columns = columnsOf(
+      await ask(schema, (id) => simpleRequest(id, name, schema)),
+    );
     const size = Kind.TABLE_SIZE;
     const rows = rowsOf(
       await ask(size, (id) => simpleRequest(id, name, size)),

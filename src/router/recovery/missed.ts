@@ -26,16 +26,27 @@ export class Missed {
   /** By table and port: who has been told nevertheless. */
   readonly #tables = new Map<string, Map<number, ReadonlySet<number>>>();
 
+  /** What `other` remembers, too. */
+  addAll(other: Missed): void {
+    for (const [table, ports] of other.#tables) {
+      for (const [port, told] of ports) this.#add(table, port, told);
+    }
+  }
+
   /** Views weren't told of these changes, but for the subscriptions `told`. */
   add(changes: readonly Job[], told: ReadonlySet<number> = NOBODY): void {
     for (const { kind, table, change, port = 0 } of changes) {
       if (table === undefined || !PUSHED.has(kind)) continue;
       if (change === 0) continue; // what a new engine is filled with
-      let ports = this.#tables.get(table);
-      if (ports === undefined) this.#tables.set(table, ports = new Map());
-      const before = ports.get(port);
-      ports.set(port, before === undefined ? told : both(before, told));
+      this.#add(table, port, told);
     }
+  }
+
+  #add(table: string, port: number, told: ReadonlySet<number>): void {
+    let ports = this.#tables.get(table);
+    if (ports === undefined) this.#tables.set(table, ports = new Map());
+    const before = ports.get(port);
+    ports.set(port, before === undefined ? told : both(before, told));
   }
 
   /** The ports of `tables` that subscription `msgId` hasn't been told of. */
@@ -47,6 +58,16 @@ export class Missed {
       }
     }
     return [...missed];
+  }
+
+  /** Subscription `msgId` has been told of what `tables` have. */
+  tell(tables: readonly string[], msgId: number): void {
+    for (const table of tables) {
+      const ports = this.#tables.get(table);
+      for (const [port, told] of ports ?? []) {
+        ports!.set(port, new Set(told).add(msgId));
+      }
+    }
   }
 
   /** All that views of `tables` missed, they have been told of. */

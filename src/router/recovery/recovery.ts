@@ -118,6 +118,13 @@ export class Recovery {
   #move: { readonly errand: Errand; readonly target: Replica } | undefined;
   /** Engines that couldn't be replaced, of which the program has been told. */
   readonly #unreplaced = new Set<Replica>();
+  /** Requests that wait for changes of those who asked. */
+  #behind: Array<readonly Job[]> = [];
+  /** Requests that may have been fatal, and wait for more than one engine. */
+  #risky: Array<readonly Job[]> = [];
+  /** Engines whose heap is too large. */
+  readonly #outgrown = new Set<Replica>();
+  #retiring: Replica | undefined;
   #isOver = false;
   /** When views were under way at a death. */
   readonly #viewDeaths = new WeakMap<EngineView, number[]>();
@@ -153,6 +160,8 @@ export class Recovery {
   lost(replica: Replica, { error, by, isHung }: Loss): void {
     if (this.#isOver || replica.state === "down") return;
     const host = this.#host;
+    if (this.#retiring === replica) this.#retiring = undefined;
+    this.#outgrown.delete(replica);
     const { running, reads, unpolled, pushedTo, changes } = replica.fail();
     this.#stats.lost++;
     if (isHung && !replica.abandon()) this.#stats.abandoned++;
@@ -170,9 +179,11 @@ export class Recovery {
     missed.add(unpolled.filter(isToldOf), pushedTo);
     missed.add(changes.filter(isToldOf));
     for (const view of host.views.unusedOn(replica)) host.views.gone(view);
-    // What it knew of changes that it hadn't answered may never be so.
-    for (const { reads } of host.views.on(replica)) reads?.clear();
-    if (replica.isPrimary) host.forgetReads();
+    if (replica.isPrimary) {
+      // What it knew of changes that it hadn't answered may never be so.
+      for (const { reads } of host.views.on(replica)) reads?.clear();
+      host.forgetReads();
+    }
     const owed = reads.map((jobs) => jobs.filter((it) => it !== poison))
       .filter((jobs) => jobs.length > 0);
     // First of all: what is read elsewhere comes after what was answered.
@@ -191,15 +202,37 @@ export class Recovery {
    * engine takes its place, when it is done with what it is at.
    */
   recycle(replica: Replica): void {
-    if (replica.state !== "up" || this.#healthy().length < 2) return;
+    this.#outgrown.add(replica);
+    this.#recycleNext();
+  }
+
+  /** One after the other, and never the last. */
+  #recycleNext(): void {
+    const { replicas } = this.#host;
+    if (this.#retiring !== undefined || this.#isOver) return;
+    if (replicas.length < 2 || this.#healthy().length < replicas.length) return;
+    const [replica] = this.#outgrown;
+    if (replica === undefined) return;
+    this.#retiring = replica;
     replica.retire(() => {
+      this.#retiring = undefined;
+      if (this.#healthy().length < 2) return replica.resume();
       const error = new Error("its heap has become too large (maxHeapSize)");
       this.lost(replica, { error, by: "others", isHung: false });
     });
   }
 
+  /** Changes have been made: what has waited for them may be asked. */
+  wake(): void {
+    if (this.#behind.length === 0) return;
+    const behind = this.#behind;
+    this.#behind = [];
+    for (const jobs of behind) this.#askAgain(jobs);
+  }
+
   /** `replica`, which is lost or being filled, gets changes with a poll. */
   take(replica: Replica, made: readonly Job[]): void {
+    replica.owes(made);
     if (this.#fill?.replica === replica) this.#fill.take(made);
     else this.#missedOf(replica).add(made);
   }
@@ -299,6 +332,11 @@ export class Recovery {
   #share(replica: Replica, owed: ReadonlyArray<readonly Job[]>): void {
     const host = this.#host;
     const waiting: Array<readonly Job[]> = [];
+    const isDelete = ({ kind, view }: Job) =>
+      kind === Kind.VIEW_DELETE && view?.state === "gone";
+    const stillAsked = new Set(
+      owed.flat().filter((it) => !isDelete(it)).map(({ view }) => view),
+    );
     for (const jobs of owed) {
       // What was answered, or called off, is for nobody.
       const open = jobs.filter(({ frame }) =>
@@ -307,25 +345,45 @@ export class Recovery {
       const [first] = open;
       if (first === undefined) continue;
       const { kind, frame, view } = first;
-      if (kind === Kind.VIEW_DELETE && view?.state === "gone") {
+      const { subscription } = host.route(frame!.msgId)!;
+      if (isDelete(first) && !stillAsked.has(view)) {
         // It has gone with its engine.
         host.frame(replica, emptyAnswer(frame!.msgId, NO_BYTES, kind));
-      } else if (view !== undefined || first.deaths !== undefined) {
-        // What may have been fatal isn't tried where another one may be the last.
-        waiting.push(open);
-      } else for (const job of open) this.#ask(job);
+      } else if (view !== undefined) waiting.push(open);
+      // What may have been fatal isn't tried where another one may be the last.
+      else if (first.deaths !== undefined && !subscription) {
+        this.#risky.push(open);
+      } else this.#askAgain(open);
     }
     replica.park(waiting);
   }
 
-  /** Has a healthy engine do what is about no view. */
-  #ask(job: Job): void {
+  /** Asks a healthy engine, after the changes of who asked. */
+  #askAgain(jobs: readonly Job[]): void {
     const { sequencer } = this.#host;
+    const open = jobs.filter(({ frame }) =>
+      this.#host.route(frame!.msgId) !== undefined
+    );
+    const [first] = open;
+    if (first === undefined) return;
+    const { frame, view, owner, table } = first;
+    const route = this.#host.route(frame!.msgId)!;
     // Subscriptions belong where changes are seen first.
-    const isSubscription = this.#host.route(job.frame!.msgId)!.subscription;
-    const replica = isSubscription ? sequencer.primary : this.#host.leastBusy();
-    if (replica.isPrimary) sequencer.beforeRead(job.table);
-    replica.send(job);
+    const replica = view?.replica ??
+      (route.subscription ? sequencer.primary : this.#host.leastBusy());
+    if (!route.subscription && sequencer.hasChangesOf(owner)) {
+      this.#behind.push(open);
+      return;
+    }
+    if (replica.isPrimary) sequencer.beforeRead(table);
+    replica.send(...open);
+  }
+
+  /** What waited for `replica` is asked. */
+  #askParked(replica: Replica): void {
+    for (const jobs of replica.takeParked()) this.#askAgain(jobs);
+    if (!this.mayRisk) return;
+    for (const jobs of this.#risky.splice(0)) this.#askAgain(jobs);
   }
 
   /**
@@ -369,8 +427,6 @@ export class Recovery {
     for (let next; !this.#isOver && (next = this.#queue[0]) !== undefined;) {
       try {
         await this.#replace(next);
-        this.#stats.replaced++;
-        this.#unreplaced.delete(next);
       } catch (reason) {
         if (this.#isOver) break;
         await this.#onFailure(next, toError(reason));
@@ -419,10 +475,14 @@ export class Recovery {
     } finally {
       this.#fill = undefined;
     }
+    this.#stats.replaced++;
+    this.#unreplaced.delete(replica);
     replica.open();
+    this.#askParked(replica);
     const { ms } = this.#pauses.get(replica)!;
     this.#pauses.set(replica, { ms, since: this.#options.now() });
     host.wake();
+    this.#recycleNext();
   }
 
   /** Has the views of `replica`, and what waits for it, on another one. */
@@ -433,6 +493,7 @@ export class Recovery {
     const missed = this.#missedOf(replica);
     // What changes from here on they will be told there.
     this.#missed.delete(replica);
+    if (target.isPrimary) missed.add(this.#host.settlePrimary());
     this.#move = { errand, target };
     let isHolding = false;
     const send = (job: Job) => {
@@ -442,19 +503,29 @@ export class Recovery {
     };
     try {
       for (const view of views.on(replica)) {
-        if (view.state !== "made" || this.#isRemoved(view)) continue;
-        const later = replica.parkedIds;
-        await this.#restore(view, { errand, send, later, missed });
+        if (!this.#isNeeded(view) || this.#isRemoved(view)) continue;
+        const begun = (msgId: number) => replica.unpark(msgId);
+        await this.#restore(view, { errand, send, begun, missed });
       }
       for (const view of views.on(replica)) views.move(view, target);
+    } catch (reason) {
+      this.#missedOf(replica).addAll(missed);
+      throw reason;
     } finally {
       this.#move = undefined;
       if (isHolding && target.state === "up") target.letGo();
     }
     for (const jobs of replica.takeParked()) {
-      if (target.isPrimary) this.#host.sequencer.beforeRead(jobs[0]!.table);
-      target.send(...jobs);
+      const isRisky = jobs.some(({ deaths }) => deaths !== undefined);
+      if (isRisky && !this.mayRisk) this.#risky.push(jobs);
+      else this.#askAgain(jobs);
     }
+  }
+
+  /** Whether `view` has to be made again: clients have it, or wait for its answers. */
+  #isNeeded(view: EngineView): boolean {
+    return view.state === "made" ||
+      view.state === "gone" && view.replica.parkedViews.has(view);
   }
 
   /** The healthy engine with the fewest views; the primary only if need be. */
@@ -504,12 +575,12 @@ export class Recovery {
     const host = this.#host;
     const missed = this.#missedOf(replica);
     for (const view of host.views.on(replica)) {
-      if (view.state !== "made" || !tables.includes(view.table)) continue;
+      if (!this.#isNeeded(view) || !tables.includes(view.table)) continue;
       if (this.#isRemoved(view)) continue;
       await this.#restore(view, {
         errand,
         send: (job) => replica.sendInOrder([job]),
-        later: replica.parkedIds,
+        begun: (msgId) => replica.unpark(msgId),
         missed,
       });
     }

@@ -38,8 +38,8 @@ export interface Place {
   readonly errand: Errand;
   /** Puts something in front of the engine, with no changes between. */
   send(job: Job): void;
-  /** Subscriptions that the engine will be asked for later. */
-  readonly later: ReadonlySet<number>;
+  /** What waits for the engine needn't begin this subscription any more. */
+  begun(msgId: number): void;
   /** What the engine before it hasn't told. */
   readonly missed: Missed;
 }
@@ -64,7 +64,7 @@ const MOST_LEVELS = 64;
 export async function restore(
   host: RestoreHost,
   view: EngineView,
-  { errand, send, later, missed }: Place,
+  { errand, send, begun, missed }: Place,
 ): Promise<void> {
   const { table, id, entity, config } = view;
   const ask: Ask = (kind, frame) =>
@@ -74,10 +74,12 @@ export async function restore(
     (msgId) => makeViewRequest(msgId, utf8(table), id, config),
   );
   await restoreState(view, ask);
-  const subscriptions = [...host.routes].filter(([msgId, { subscribed }]) =>
-    subscribed?.view === view && !later.has(msgId)
+  const subscriptions = [...host.routes].filter(([, { subscribed }]) =>
+    subscribed?.view === view
   );
-  for (const [, { kind, subscribed }] of subscriptions) {
+  for (const [msgId, { kind, subscribed }] of subscriptions) {
+    // Also one that waits: it is to be told of what changes from here on.
+    begun(msgId);
     errand.tell(subscribed!.frame, { kind, table, view, send });
   }
   const tables = [table, ...host.tables.sourcesOf(table)];
@@ -100,6 +102,7 @@ export async function restore(
         updatePush(port, subscribed!.withRows ? rows : undefined),
       );
     }
+    missed.tell(tables, msgId);
   }
 }
 
