@@ -95,6 +95,13 @@ export class Feed {
     if (subscriber !== undefined) subscriber.isActive = true;
   }
 
+  /** All are, who have subscribed so far. */
+  activateAll(): void {
+    for (const subscriber of this.#subscribers.values()) {
+      subscriber.isActive = true;
+    }
+  }
+
   /** It is pushed to no more. */
   remove(msgId: number): void {
     this.#subscribers.delete(msgId);

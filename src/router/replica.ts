@@ -411,6 +411,7 @@ export class Replica {
   }
 
   #closeLost(engine: Engine): void {
+    this.#watchdog?.stop();
     Promise.resolve(engine.close()).catch(() => {}); // it is lost anyway
   }
 

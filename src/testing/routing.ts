@@ -6,7 +6,7 @@
  */
 
 import type { ErrorStage } from "../errors.ts";
-import type { Line } from "../protocol/kinds.ts";
+import { Kind, type Line } from "../protocol/kinds.ts";
 import type { Later } from "../router/lingering.ts";
 import { Router, type RouterOptions } from "../router/router.ts";
 import type { Session } from "../router/session.ts";
@@ -14,10 +14,11 @@ import type { FrameRole, SessionEnd } from "../router/session_host.ts";
 import {
   FakeEngine,
   type FakeEngineOptions,
+  LogEngine,
   TinyEngine,
 } from "./fake_engine.ts";
 import { type Behaviour, TimedEngine } from "./timed_engine.ts";
-import { type Fill, frame, type Parts, parts } from "./frames.ts";
+import { fields, type Fill, frame, type Parts, parts } from "./frames.ts";
 
 /** A router and what it is between. */
 export interface Routing {
@@ -198,4 +199,159 @@ export function timedRouting(
     }
   };
   return { engines, router, open, run };
+}
+
+/** A clock that a test sets. */
+export class ManualClock {
+  #now = 0;
+  readonly #timers = new Set<{ due: number; callback: () => void }>();
+
+  /** See {@linkcode RouterOptions.now}. */
+  readonly now = (): number => this.#now;
+
+  /** See {@linkcode RouterOptions.later}. */
+  readonly later: Later = (ms, callback) => {
+    const timer = { due: this.#now + ms, callback };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  };
+
+  /** What is to come: in how many milliseconds. */
+  get pauses(): number[] {
+    return [...this.#timers].map(({ due }) => due - this.#now)
+      .sort((a, b) => a - b);
+  }
+
+  /** Lets so many milliseconds pass. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const [next] = [...this.#timers].filter(({ due }) => due <= end)
+        .sort((a, b) => a.due - b.due);
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#now = next.due;
+      next.callback();
+    }
+    this.#now = end;
+  }
+}
+
+/** An engine of {@linkcode recovering}: timed, and with tables that can be copied. */
+export class LogTimedEngine extends TimedEngine {
+  readonly log: LogEngine;
+
+  constructor(line: Line, log: LogEngine) {
+    super(line, log);
+    this.log = log;
+  }
+}
+
+/** The content of a change that brings `rows` to a {@linkcode LogEngine}. */
+export function rows(...rows: readonly string[]): Fill {
+  return through(0, ...rows);
+}
+
+/** The same through `port`. */
+export function through(port: number, ...rows: readonly string[]): Fill {
+  return (it) => {
+    it.tag(1, 2).fork().tag(3, 2).string(JSON.stringify(rows)).join();
+    if (port !== 0) it.tag(2, 0).uint32(port);
+  };
+}
+
+/** The rows that a {@linkcode LogEngine} answered, of a table or of a view. */
+export function rowsIn({ kind, content }: Parts): string[] {
+  const [, field] = fields(content);
+  const [only] = fields(content);
+  const text = kind === Kind.TABLE_SIZE ? field : only;
+  return JSON.parse(new TextDecoder().decode(text!.value as Uint8Array));
+}
+
+/** Has all that is resolved told. */
+export async function flush(): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+}
+
+/** How a router that replaces its engines is set up. */
+export interface RecoveringOptions extends Partial<RouterOptions> {
+  readonly line?: Line;
+  /** Starts another engine; by default at once. */
+  readonly spawn?: () => Promise<LogTimedEngine>;
+}
+
+/** A router that replaces so many timed engines, by a clock that a test sets. */
+export function recovering(
+  count: number,
+  { line = "3", ...options }: RecoveringOptions = {},
+) {
+  const clock = new ManualClock();
+  const errors: string[] = [];
+  /** Configs whose views can't be made, in hex. */
+  const bad = new Set<string>();
+  const start = () => new LogTimedEngine(line, new LogEngine(bad));
+  const engines = Array.from({ length: count }, start);
+  let failing = 0;
+  const spawn = async () => {
+    if (failing > 0) {
+      failing--;
+      throw new Error("no memory");
+    }
+    const engine = await (options.spawn ?? start)();
+    engines.push(engine);
+    return engine;
+  };
+  const router = new Router(engines.slice(), {
+    onError: (error, { stage }) => errors.push(`${stage}: ${error.message}`),
+    maxInFlight: Infinity,
+    maxInFlightSize: Infinity,
+    shortRequest: 25,
+    fastLane: true,
+    sharing: false,
+    cacheSize: 1 << 20,
+    viewLinger: 0,
+    ...UNWATCHED,
+    now: clock.now,
+    later: clock.later,
+    ...options,
+    spawn,
+  });
+  /** Has all engines execute what there is, and what comes of it. */
+  const settle = async () => {
+    await flush();
+    while (engines.some((it) => it.waiting.length > 0)) {
+      for (const engine of engines) engine.run();
+      await flush();
+    }
+  };
+  return {
+    /** All that there were; those that were started later come last. */
+    engines,
+    router,
+    clock,
+    errors,
+    bad,
+    settle,
+    open: (options?: OpenOptions) => new TestClient(router, options),
+    /** So many of the next engines can't be started. */
+    failSpawns: (count: number) => void (failing = count),
+    /** States of the engines, in order. */
+    states: () => router.stats().replicas.map(({ state }) => state),
+  };
+}
+
+/**
+ * The same with a table `t` that has one row, `a`, and the client that made it.
+ * Views are spread over all engines, the last first.
+ */
+export async function recoveringTable(
+  count: number,
+  options: RecoveringOptions = {},
+) {
+  const it = recovering(count, { fastLane: false, ...options });
+  const client = it.open();
+  client.ask(1, "t", Kind.MAKE_TABLE, rows("a"));
+  await it.settle();
+  client.take();
+  return { ...it, client };
 }

@@ -44,6 +44,11 @@ export class TimedEngine implements Engine {
   readonly steps: string[] = [];
   /** The `msg_id`s of these, polls left out. */
   readonly msgIds: number[] = [];
+  /** How often it was closed, and given up. */
+  closes = 0;
+  abandons = 0;
+  /** What it says when it is given up: whether that ended it. */
+  endsAbandoned = true;
   readonly #behaviour: Behaviour;
   #listener: EngineListener | undefined;
 
@@ -66,7 +71,16 @@ export class TimedEngine implements Engine {
     this.#take({ frame: undefined, kind: 0, step: "poll", polls: true });
   }
 
-  close(): void {}
+  close(): void {
+    this.closes++;
+    this.waiting.length = 0;
+  }
+
+  abandon(): boolean {
+    this.abandons++;
+    this.waiting.length = 0;
+    return this.endsAbandoned;
+  }
 
   /** Executes one thing, in so many microseconds. */
   step(micros: number): void {
@@ -91,6 +105,29 @@ export class TimedEngine implements Engine {
   die(why: string, guilty?: boolean): void {
     this.waiting.length = 0;
     this.#listener!.fatal(new Error(why), guilty);
+  }
+
+  /** Executes the first thing, says `count` frames of what comes of it, and dies. */
+  breakOff(count: number, why: string, guilty?: boolean): void {
+    const { frame: request, polls } = this.waiting.shift()!;
+    const { script, onPoll } = this.#behaviour;
+    const said = request === undefined ? [] : [...script(parts(request))];
+    if (polls) said.push(...onPoll());
+    this.#say(said.slice(0, count));
+    this.die(why, guilty);
+  }
+
+  /** Fails the first thing. */
+  failFirst(why: string): void {
+    const { frame: request, kind } = this.waiting.shift()!;
+    this.done.push(kind);
+    this.#listener!.failed(parts(request!).msgId, new Error(why));
+    this.#listener!.executed(1);
+  }
+
+  /** Reports a fault. */
+  fault(why: string): void {
+    this.#listener!.fault(new Error(why));
   }
 
   /** Says how large its memory is. */

@@ -77,11 +77,12 @@ export class Errand {
     return promise;
   }
 
-  /** Has something done that isn't answered. */
+  /** Has something done that isn't answered, unless it is called off. */
   tell(
     frame: Reframed,
     { kind, table, view, send }: Omit<Asked, "frame">,
   ): void {
+    if (this.#calledOff !== undefined) return;
     send(this.#host.newJob({ frame, kind }, this, table, view));
   }
 

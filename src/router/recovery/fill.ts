@@ -214,11 +214,11 @@ export class Fill {
     const rows = rowsOf(
       await ask(size, (id) => simpleRequest(id, name, size)),
     );
-    await ask(
-      Kind.TABLE_MAKE_VIEW,
-      (id) => copyViewRequest(id, name, viewId, columns, meta),
-    );
     try {
+      await ask(
+        Kind.TABLE_MAKE_VIEW,
+        (id) => copyViewRequest(id, name, viewId, columns, meta),
+      );
       const most = rangeRows(columns.length);
       const next = meta.isIndexed ? 0 : nextIndex(
         await ask(
@@ -257,13 +257,11 @@ export class Fill {
       };
       for (const step of restoreSteps(rest)) this.#give(table, step);
     } finally {
+      // Also if it is called off, and the view may not be there yet.
       if (donor.state === "up") {
         const kind = Kind.VIEW_DELETE;
-        this.#errand.tell(simpleRequest(0, view, kind), {
-          kind,
-          table,
-          send: (job) => donor.sendDuring(job),
-        });
+        const frame = simpleRequest(0, view, kind);
+        send(this.#host.newJob({ frame, kind }, this, table));
       }
     }
   }

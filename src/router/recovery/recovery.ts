@@ -202,7 +202,8 @@ export class Recovery {
    * engine takes its place, when it is done with what it is at.
    */
   recycle(replica: Replica): void {
-    this.#outgrown.add(replica);
+    // One that is being filled takes what it takes.
+    if (replica.state === "up") this.#outgrown.add(replica);
     this.#recycleNext();
   }
 
@@ -528,7 +529,7 @@ export class Recovery {
       view.state === "gone" && view.replica.parkedViews.has(view);
   }
 
-  /** The healthy engine with the fewest views; the primary only if need be. */
+  /** The healthy engine with the fewest views; of two, the one that isn't the primary. */
   #fewestViews(): Replica {
     return this.#healthy().reduce((a, b) =>
       b.views < a.views || b.views === a.views && a.isPrimary ? b : a

@@ -82,6 +82,8 @@ export async function restore(
     begun(msgId);
     errand.tell(subscribed!.frame, { kind, table, view, send });
   }
+  // Also those whose place in the order hasn't come: it is behind what they missed.
+  for (const feed of view.feeds.values()) feed.activateAll();
   const tables = [table, ...host.tables.sourcesOf(table)];
   let rows: Uint8Array | undefined;
   for (const [msgId, { kind, subscribed }] of subscriptions) {
