@@ -156,13 +156,14 @@ export async function serveExample(
   const load = async (client: Client) => {
     table = await loadTable(client, file);
   };
+  const reload = async (client: Client) => {
+    await load(client);
+    console.error("perspective: the data are loaded again, on new engines");
+  };
   const server = new Server({
     engine: ENGINES[engine],
-    ...pool && { executor: pool },
-    onLost: async (client) => {
-      await load(client);
-      console.error("perspective: the data are loaded again, on new engines");
-    },
+    // Without workers there are no new engines after a loss.
+    ...pool && { executor: pool, onLost: reload },
     onError: (error, { stage }) => {
       // That one is thrown as well, and told in one line.
       if (error instanceof EngineLoadError) return;
