@@ -61,22 +61,29 @@ async function round(
 }
 
 for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
-  Deno.test(`Clients don't see that engines die (${engine})`, async () => {
-    const until = performance.now() + SECONDS * 1000;
-    let lost = 0;
-    let compared = 0;
-    for (let seed = SEED;; seed++) {
-      const seconds = (until - performance.now()) / 1000;
-      if (seconds < 1) break;
-      console.log(`PERSPECTIVE_SEED=${seed}`);
-      const report = await round(line, seed, Math.min(seconds, ROUND));
-      lost += report.recovery.lost;
-      compared += report.compared;
-      if (SECONDS > ROUND) console.log(report);
-      // All servers on this thread share the reference's engine.
-      if (report.isCut) break;
-    }
-    assert(lost > 0, "No engine died");
-    assert(compared > 0, "Nothing was compared");
+  Deno.test({
+    name: `Clients don't see that engines die (${engine})`,
+    // It takes long, and at its very end may find an engine that is just dying.
+    ignore: !Deno.env.has("PERSPECTIVE_SOAK_SECONDS"),
+    fn: () => die(line),
   });
+}
+
+async function die(line: Line): Promise<void> {
+  const until = performance.now() + SECONDS * 1000;
+  let lost = 0;
+  let compared = 0;
+  for (let seed = SEED;; seed++) {
+    const seconds = (until - performance.now()) / 1000;
+    if (seconds < 1) break;
+    console.log(`PERSPECTIVE_SEED=${seed}`);
+    const report = await round(line, seed, Math.min(seconds, ROUND));
+    lost += report.recovery.lost;
+    compared += report.compared;
+    if (SECONDS > ROUND) console.log(report);
+    // All servers on this thread share the reference's engine.
+    if (report.isCut) break;
+  }
+  assert(lost > 0, "No engine died");
+  assert(compared > 0, "Nothing was compared");
 }

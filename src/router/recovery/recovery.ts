@@ -463,7 +463,7 @@ export class Recovery {
   async #replace(replica: Replica): Promise<void> {
     const host = this.#host;
     const engine = await this.#options.spawn();
-    if (this.#isOver) return void engine.close();
+    if (this.#isOver) return void await engine.close();
     this.#queue.splice(this.#queue.indexOf(replica), 1);
     replica.attach(engine);
     const donor = this.#fewestViews();
