@@ -46,6 +46,8 @@ export interface FuzzOptions {
   readonly isRelentless?: boolean | undefined;
   /** Told of each death as it comes. */
   readonly onDeath?: ((death: Death) => void) | undefined;
+  /** Told of what else the server reports, and at which frame. */
+  readonly onReport?: ((message: string, number: number) => void) | undefined;
   /** Told of each failure as it comes. */
   readonly onFailure?: ((failure: string) => void) | undefined;
 }
@@ -69,8 +71,8 @@ export interface FuzzReport {
   readonly sent: number;
   readonly kinds: ReadonlyMap<string, number>;
   readonly mutations: ReadonlyMap<string, number>;
-  /** Frames of which nothing was heard. */
-  readonly unanswered: ReadonlyMap<string, number>;
+  /** Frames of which nothing was heard for seconds. */
+  readonly unanswered: readonly HostileFrame[];
   readonly hostileSessions: number;
   /** Hostile sessions that were ended by strikes. */
   readonly ended: number;
@@ -146,7 +148,7 @@ class Run {
   #trail: HostileFrame[] = [];
   #session: ServerSession | undefined;
   #sent = 0;
-  readonly #unanswered = new Map<string, number>();
+  readonly #unanswered: HostileFrame[] = [];
   #sessions = 0;
   #ended = 0;
   #deaths = 0;
@@ -306,19 +308,14 @@ class Run {
     this.#session!.handleRequest(frame.bytes.slice());
     if (frame.isHurried && this.#open.size < 5) return;
     // Subscriptions aren't answered, nor deletes that wait for views.
-    const isSilent = frame.source === "subscription" ||
-      frame.source === "delete";
-    const patience = isSilent
+    const patience = isSilent(frame)
       ? 5
       : frame.danger === undefined
       ? PATIENCE
       : LONG_PATIENCE;
     await this.#until(() => !this.#open.has(msgId), patience);
-    if (!isSilent && this.#open.delete(msgId)) {
-      count(
-        this.#unanswered,
-        `${kindName(frame.kind)}, ${frame.source}, ${frame.mutation}`,
-      );
+    if (!isSilent(frame) && this.#open.delete(msgId)) {
+      this.#unanswered.push(frame);
     }
     for (const [id, { number }] of this.#open) {
       if (number < frame.number - 20) this.#open.delete(id);
@@ -344,13 +341,16 @@ class Run {
       return this.#options.onFailure?.(`ALL ENGINES ARE LOST: ${message}`);
     }
     if (whole === undefined) {
-      count(this.#errors, `${stage}: ${message.slice(0, 300)}`);
+      this.#options.onReport?.(message, this.#number);
+      count(this.#errors, `${stage}: ${shortened(message)}`);
       return;
     }
     this.#lastDeath = performance.now();
     const why = shortened(message.slice(whole.length));
     count(this.#causes, `${at || "nothing"}: ${why}`);
-    const open = [...this.#open.values()];
+    const all = [...this.#open.values()];
+    const loud = all.filter((it) => !isSilent(it));
+    const open = loud.length > 0 ? loud : all;
     for (const it of open) {
       const mutation = it.mutation === "none" ? "" : `, ${it.mutation}`;
       count(this.#killers, `${kindName(it.kind)}, ${it.source}${mutation}`);
@@ -445,6 +445,11 @@ class Run {
       errors: this.#errors,
     };
   }
+}
+
+/** Whether it may not be answered for a long time, though nothing is wrong. */
+function isSilent({ source }: HostileFrame): boolean {
+  return source === "subscription" || source === "delete";
 }
 
 /** A cause without numbers that are different each time. */

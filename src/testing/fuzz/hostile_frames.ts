@@ -54,8 +54,13 @@ const NOT_IN_WORKERS: ReadonlySet<Danger> = new Set(["hangs", "eats"]);
 
 /** With numbers that are changed, these may hang or take gigabytes, too. */
 const UNCHANGED_IN_WORKERS: ReadonlySet<number> = new Set([
-  Kind.VIEW_COLUMN_PATHS,
   Kind.MAKE_TABLE,
+  Kind.VIEW_COLUMN_PATHS,
+  Kind.VIEW_TO_ARROW,
+  Kind.VIEW_TO_COLUMNS_STRING,
+  Kind.VIEW_TO_CSV,
+  Kind.VIEW_TO_NDJSON_STRING,
+  Kind.VIEW_TO_ROWS_STRING,
 ]);
 
 /** Makes up frames: each depends on its number only, not on those before it. */

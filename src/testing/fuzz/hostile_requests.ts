@@ -763,10 +763,17 @@ function readView(source: Source): HostileRequest {
     kind === Kind.VIEW_TO_ROWS_STRING || kind === Kind.VIEW_TO_NDJSON_STRING;
   if (!isData) return request(kind, view, "read");
   if (random.chance(0.3)) return request(kind, view, "read", viewport());
-  return request(kind, view, "range", (w) => {
+  const range = [1, 2, 3, 4].map(() =>
+    random.chance(0.7) ? number(source) : undefined
+  );
+  const [startRow = 0, startColumn = 0, endRow = MAX, endColumn = MAX] = range;
+  // Some reads of line 3 never end then, or trap.
+  const isBackwards = startRow > endRow || startColumn > endColumn;
+  const isFar = Math.max(startRow, startColumn) > 65_536;
+  const content: Fill = (w) => {
     w.tag(1, 2).fork();
-    for (const field of [1, 2, 3, 4]) {
-      if (random.chance(0.7)) w.tag(field, 0).uint32(number(source));
+    for (const [i, value] of range.entries()) {
+      if (value !== undefined) w.tag(i + 1, 0).uint32(value);
     }
     w.join();
     if (kind === Kind.VIEW_TO_ARROW) {
@@ -778,7 +785,13 @@ function readView(source: Source): HostileRequest {
         if (random.chance(0.3)) w.tag(field, 0).bool(true);
       }
     }
-  });
+  };
+  if (isBackwards) {
+    const name = "range from end to start";
+    return request(kind, view, name, content, "hangs");
+  }
+  if (isFar) return request(kind, view, "far range", content, "kills");
+  return request(kind, view, "range", content);
 }
 
 function viewState(source: Source): HostileRequest {

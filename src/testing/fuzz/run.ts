@@ -45,6 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
         );
       }
     },
+    onReport: (message, number) =>
+      console.log(`at frame ${number}: ${message.slice(0, 300)}`),
     onFailure: (failure) => console.log(`\nWRONG: ${failure}\n`),
   });
   console.log(inWords(report));

@@ -56,8 +56,8 @@ export function inWords(report: FuzzReport): string {
     ...list(report.kinds),
     "by mutation:",
     ...list(report.mutations),
-    ...report.unanswered.size === 0 ? [] : ["not answered:"],
-    ...list(report.unanswered),
+    ...report.unanswered.length === 0 ? [] : ["not answered for seconds:"],
+    ...report.unanswered.map((it) => `  ${frameInWords(it)}`),
     `hostile sessions: ${report.hostileSessions}, of which ${report.ended} ` +
     `ended by strikes`,
     `engines: ${recovery.lost} lost, ${recovery.replaced} replaced, ` +

@@ -30,7 +30,7 @@ export interface Pending {
   /** Whose changes it sees: a table and what that is joined of. */
   readonly tables: readonly string[];
   readonly isChange: boolean;
-  /** What the reference says now, of a new view if it is asked of one. */
+  /** What the reference says of a new view like the one that is asked. */
   readonly ofNew: () => Uint8Array | undefined;
   /** Whether a change may or may not be seen, so that only errors count. */
   isVague: boolean;
@@ -70,7 +70,7 @@ export class Ledger {
   /** How many answers were compared, and how many couldn't be. */
   compared = 0;
   vague = 0;
-  /** How many were wrong in the reference, but not for a new view. */
+  /** How many differed where the reference isn't right itself. */
   aged = 0;
   pushes = 0;
 
@@ -228,7 +228,7 @@ export class Ledger {
     if (!isWrong) return;
     // With time views of an engine drift from what they should show.
     const now = isVague ? undefined : pending.ofNew();
-    if (now !== undefined && sameFrame(now, frame)) {
+    if (now !== undefined && !sameFrame(now, expected)) {
       this.aged++;
       return;
     }

@@ -28,6 +28,7 @@ export class LostGroups {
   readonly #makings = new Map<View, Ask>();
   readonly #twins = new Map<View, Twin>();
   readonly #lost = new Set<View>();
+  readonly #changed = new WeakSet<View>();
   #answer: Parts | undefined;
 
   /** Makes views on `side`. */
@@ -43,6 +44,11 @@ export class LostGroups {
   /** `view` was made. */
   made(view: View, making: Ask): void {
     this.#makings.set(view, making);
+  }
+
+  /** A client has changed what `view` shows: a new one shows something else. */
+  stateChanged(view: View): void {
+    this.#changed.add(view);
   }
 
   /** A client has expanded or collapsed something of `view`. */
@@ -92,7 +98,7 @@ export class LostGroups {
   /** What `ask` gets of a new view that is made as `view` was. */
   ofNew(view: View, msgId: number, ask: Ask): Uint8Array | undefined {
     const making = this.#makings.get(view);
-    if (making === undefined) return undefined;
+    if (making === undefined || this.#changed.has(view)) return undefined;
     let got: Uint8Array | undefined;
     const session = this.#side.newSession((bytes) => {
       got = bytes;

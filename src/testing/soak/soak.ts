@@ -78,7 +78,7 @@ export interface SoakReport {
   readonly compared: number;
   /** How many weren't, since a change was under way. */
   readonly vague: number;
-  /** How many were only as those of a new view of the reference. */
+  /** How many differed where the reference's view had drifted. */
   readonly aged: number;
   /** How many pushes came. */
   readonly pushes: number;
@@ -533,6 +533,9 @@ class Soak {
   /** The reference has done it. */
   #did(client: Client, ask: Ask): void {
     const { kind } = ask;
+    if (kindInfo(kind)?.effect === "view_state") {
+      this.#lostGroups.stateChanged(client.views.get(ask.entity)!);
+    }
     if (kind === Kind.TABLE_MAKE_VIEW) {
       for (const view of client.views.values()) {
         if (!this.#known.has(view)) this.#lostGroups.made(view, ask);
