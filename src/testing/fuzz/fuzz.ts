@@ -10,7 +10,7 @@ import { WorkerPool } from "../../engine/worker_pool.ts";
 import { newHeader, readHeader } from "../../protocol/header.ts";
 import { kindName, type Line } from "../../protocol/kinds.ts";
 import type { RecoveryStats } from "../../router/recovery/recovery.ts";
-import { Server } from "../../server/server.ts";
+import { Server, type ServerStats } from "../../server/server.ts";
 import type { ServerSession } from "../../server/server_session.ts";
 import { ENGINES } from "../engines.ts";
 import { parts } from "../frames.ts";
@@ -48,6 +48,10 @@ export interface FuzzOptions {
   readonly onDeath?: ((death: Death) => void) | undefined;
   /** Told of what else the server reports, and at which frame. */
   readonly onReport?: ((message: string, number: number) => void) | undefined;
+  /** Told each second how things are, after so many frames. */
+  readonly onSecond?:
+    | ((stats: ServerStats, number: number) => void)
+    | undefined;
   /** Told of each failure as it comes. */
   readonly onFailure?: ((failure: string) => void) | undefined;
 }
@@ -200,6 +204,9 @@ class Run {
     await this.#makeTables(server.newLocalClient());
     const until = performance.now() + this.#options.seconds * 1000;
     const isOver = () => this.#isOver;
+    const timer = setInterval(() => {
+      this.#options.onSecond?.(server.stats(), this.#number);
+    }, 1000);
     const asking = this.#honest.map((it) => this.#keepAsking(it, isOver));
     try {
       await this.#attack(until);
@@ -207,6 +214,7 @@ class Run {
       await this.#until(() => this.#isWhole, 60_000);
     } finally {
       this.#isOver = true;
+      clearInterval(timer);
       this.#session?.close();
       this.#back.resolve();
       await Promise.all(asking);

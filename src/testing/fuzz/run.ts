@@ -6,7 +6,7 @@
 
 import type { Line } from "../../protocol/kinds.ts";
 import { fuzz, type FuzzOptions } from "./fuzz.ts";
-import { deathInWords, dumped, inWords } from "./words.ts";
+import { deathInWords, dumped, inWords, stateInWords } from "./words.ts";
 
 const HELP = `deno task fuzz [options]
 
@@ -17,6 +17,7 @@ const HELP = `deno task fuzz [options]
   --from N --to N  only these frames of the seed, one after the other
   --hex FILE       sends the frames of a file instead, one in hex on each line
   --dump DIR       writes a file for each death, which --hex takes
+  --verbose        tells each second how engines are
   --relentless     goes on killing while engines are being replaced
 `;
 
@@ -63,7 +64,7 @@ function parsed(args: readonly string[]): Options | undefined {
   const given = new Map<string, string>();
   for (let at = 0; at < args.length; at++) {
     const name = args[at]!;
-    if (name === "--relentless") given.set(name, "");
+    if (name === "--relentless" || name === "--verbose") given.set(name, "");
     else if (HELP.includes(`${name} `) && name.startsWith("--")) {
       given.set(name, args[++at] ?? "");
     } else return undefined;
@@ -97,6 +98,9 @@ function parsed(args: readonly string[]): Options | undefined {
       : framesOf(Deno.readTextFileSync(hex)),
     isRelentless: given.has("--relentless"),
     dump: given.get("--dump"),
+    onSecond: given.has("--verbose")
+      ? (stats, number) => console.log(stateInWords(stats, number))
+      : undefined,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { kindName } from "../../protocol/kinds.ts";
+import type { ServerStats } from "../../server/server.ts";
 import type { Death, FuzzReport } from "./fuzz.ts";
 import type { HostileFrame } from "./hostile_frames.ts";
 
@@ -13,6 +14,18 @@ function frameInWords(
 ): string {
   return `frame ${number}: ${kindName(kind)}, ${source}, mutation: ` +
     `${mutation}, ${bytes.length} bytes`;
+}
+
+/** How the engines are. */
+export function stateInWords(
+  { replicas, pending, sessions, recovery }: ServerStats,
+  number: number,
+): string {
+  const engines = replicas.map(({ state, outstanding, behind, views }) =>
+    `${state} (${views} views, ${outstanding} to do, ${behind} behind)`
+  );
+  return `frame ${number}: ${engines.join(", ")}; ${pending} pending, ` +
+    `${sessions} sessions, ${recovery.lost} lost, ${recovery.replaced} replaced`;
 }
 
 /** A death in a few lines. */
