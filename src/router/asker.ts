@@ -119,6 +119,7 @@ export class Asker {
       view: more?.view,
       on: more?.on,
       take: more?.take,
+      joined: more?.joined,
     });
   }
 

@@ -35,6 +35,12 @@ export class Inbox {
     return this.#held.length > 0;
   }
 
+  /** Whether requests are in flight that aren't held. */
+  get isWaiting(): boolean {
+    const isRetried = this.#isRetrying && !this.#isHeldAgain ? 1 : 0;
+    return this.#requests > this.#held.length - isRetried;
+  }
+
   /**
    * Why a request of `size` bytes can't be taken now; `undefined` if it can. A
    * request alone is taken whatever its size.

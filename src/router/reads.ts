@@ -64,9 +64,10 @@ export function read(
   }
   router.countRead("computed");
   const take = answer && onAnswered(asker, answer, clientMsgId, entity);
+  const more = { take, joined: answer?.waiting };
   const msgId = view === undefined
-    ? asker.register(header, entity, { take })
-    : asker.registerOn(view, header, entity, { take });
+    ? asker.register(header, entity, more)
+    : asker.registerOn(view, header, entity, more);
   const asked = new Reframed(
     msgId,
     of.entity ?? entity,

@@ -6,6 +6,7 @@
 
 import type { Engine } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
+import { Kind } from "../protocol/kinds.ts";
 import { Turns, type Waiting } from "./turns.ts";
 import type { EngineView } from "./view.ts";
 import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
@@ -45,6 +46,8 @@ export interface ReplicaOwner {
   fault(replica: Replica, error: Error): void;
   /** See `EngineListener.fatal`. */
   fatal(replica: Replica, error: Error, guilty?: boolean): void;
+  /** Whether nobody waits for `job`, so that it needn't be done; it is answered then. */
+  dropped(replica: Replica, job: Job): boolean;
   /** The request under way has taken longer than it may. */
   hung(replica: Replica): void;
   /** The engine's heap has grown. */
@@ -429,14 +432,33 @@ export class Replica {
     this.#owner.progress();
   }
 
-  /** Takes what waits for another engine. */
-  takeParked(): ReadonlyArray<readonly Job[]> {
-    return this.#parked.splice(0);
+  /** Takes what waits for another engine, but for what is about `staying` views. */
+  takeParked(
+    staying: ReadonlySet<EngineView | undefined> = new Set(),
+  ): ReadonlyArray<readonly Job[]> {
+    const parked = this.#parked;
+    const stays = ([first]: readonly Job[]) => staying.has(first?.view);
+    this.#parked = parked.filter(stays);
+    return parked.filter((it) => !stays(it));
   }
 
-  /** The views that what waits for another engine is about. */
-  get parkedViews(): ReadonlySet<EngineView | undefined> {
-    return new Set(this.#parked.flat().map(({ view }) => view));
+  /** Whether anything waits for another engine. */
+  get hasParked(): boolean {
+    return this.#parked.length > 0;
+  }
+
+  /** The views on which something waits that was under way when an engine was lost. */
+  get suspectViews(): ReadonlySet<EngineView | undefined> {
+    const suspects = this.#parked.flat()
+      .filter(({ deaths }) => deaths !== undefined);
+    return new Set(suspects.map(({ view }) => view));
+  }
+
+  /** Whether something waits for another engine that needs `view` to be there. */
+  awaits(view: EngineView): boolean {
+    const jobs = this.#parked.flat().filter((it) => it.view === view);
+    return jobs.length > 0 &&
+      !jobs.some(({ kind }) => kind === Kind.TABLE_MAKE_VIEW);
   }
 
   /** Another engine has done what `msgId` asks for, so that nothing waits for it. */
@@ -595,6 +617,10 @@ export class Replica {
       const turn = this.#turns.next();
       if (turn === undefined) break;
       for (const job of turn.jobs) {
+        if (!turn.isChange && this.#owner.dropped(this, job)) {
+          this.#predicted -= job.predicted;
+          continue;
+        }
         if (this.#sent.length === 0) this.#watchdog?.begin(job.kind);
         this.#sent.push({ job, turn });
         this.#sentMicros += job.predicted;

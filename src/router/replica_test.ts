@@ -44,6 +44,7 @@ function replicaOf() {
       fault: () => told.push("fault"),
       fatal: (_, { message }, guilty) => told.push(`${message} ${guilty}`),
       hung: () => told.push("hung"),
+      dropped: () => false,
       heap: () => told.push("heap"),
       measured: () => {},
       executed: () => {},

@@ -29,6 +29,8 @@ export interface RouteOwner {
   done(size: number): void;
   /** One of its changes was answered. */
   changeAnswered(): void;
+  /** An engine was lost at something that it asked, which is tried once more. */
+  suspect(): void;
   /** An engine was lost at something that it asked. */
   strike(): void;
 }
@@ -59,6 +61,8 @@ export interface Route {
    * frame is lent, as the engine lent it.
    */
   readonly take: ((frame: Uint8Array, header: Header) => void) | undefined;
+  /** Requests that get the same answer, by the router's `msg_id`. */
+  readonly joined?: readonly number[] | undefined;
   /** If an engine was asked for it: how, so that another one can be. */
   subscribed?: Subscribed | undefined;
 }

@@ -423,6 +423,17 @@ export class Router
     this.#pushes.sent += clients;
   }
 
+  /** See {@linkcode SessionHost.ban}. */
+  ban(session: object): void {
+    for (const { frame } of this.sequencer.drop(session)) {
+      const { msgId } = frame!;
+      this.frame(
+        this.primary,
+        errorAnswer(msgId, NO_BYTES, "Its session has ended"),
+      );
+    }
+  }
+
   /** See {@linkcode SessionHost.forget}. */
   forget(session: object): void {
     this.#sessions.delete(session as Session);
@@ -726,6 +737,11 @@ export class Router
     return this.#recovery!.mayRisk;
   }
 
+  /** See {@linkcode SessionHost.mayGoOn}. */
+  mayGoOn(): boolean {
+    return this.#recovery?.mayGoOn ?? true;
+  }
+
   /** See {@linkcode SequencerOwner.behind}. */
   behind({ index, behind }: Replica): void {
     const message = `Engine ${index} stays behind, by ${behind} changes now; ` +
@@ -804,6 +820,25 @@ export class Router
   fatal(replica: Replica, error: Error, guilty?: boolean): void {
     const by = guilty === undefined ? "others" : guilty ? "request" : "engine";
     this.#lose(replica, { error, by, isHung: false });
+  }
+
+  /** See {@linkcode ReplicaOwner.dropped}. */
+  dropped(replica: Replica, { frame, kind, view }: Job): boolean {
+    if (frame === undefined) return false;
+    const route = this.#routes.get(frame.msgId);
+    if (route?.session?.closed !== true) return false;
+    if (kind === Kind.TABLE_MAKE_VIEW) {
+      if (view!.users.size > 0) return false;
+    } else if (kindInfo(kind)?.effect !== "read") return false;
+    const isAwaited = route.joined?.some((msgId) =>
+      this.#routes.get(msgId)?.session?.closed === false
+    );
+    if (isAwaited) return false;
+    this.frame(
+      replica,
+      errorAnswer(frame.msgId, NO_BYTES, "Its session has ended"),
+    );
+    return true;
   }
 
   /** See {@linkcode ReplicaOwner.hung}. */

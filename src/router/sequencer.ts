@@ -216,7 +216,7 @@ export class Sequencer {
   /**
    * The primary is lost, and `next` takes its place. What the lost one has
    * answered goes to all, and with it to `next`; the others of its changes, in
-   * order, are tried again, but for those of `refused` (Invariant 6).
+   * order, wait to be tried again, but for those of `refused` (Invariant 6).
    */
   promote(next: Replica, refused: (change: Change) => boolean): void {
     const batches = this.#unfinished();
@@ -236,16 +236,24 @@ export class Sequencer {
     const collected = this.#collected;
     this.#collected = again.filter((it) => !refused(it)).concat(collected);
     for (const { owner } of this.#collected) this.#waiting.add(owner);
-    this.progress();
+  }
+
+  /** Takes out the changes of `owner` that no engine has been given. */
+  drop(owner: object): readonly Change[] {
+    const dropped = this.#collected.filter((it) => it.owner === owner);
+    this.#collected = this.#collected.filter((it) => it.owner !== owner);
+    this.#waiting.delete(owner);
+    return dropped;
   }
 
   /** Collects changes while `step` runs, and takes them after it. */
   pauseWhile(step: () => void): void {
+    const wasPaused = this.#isPaused;
     this.#isPaused = true;
     try {
       step();
     } finally {
-      this.#isPaused = false;
+      this.#isPaused = wasPaused;
       this.#advance();
     }
   }

@@ -56,6 +56,7 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
       fault: () => {},
       fatal: () => {},
       hung: () => {},
+      dropped: () => false,
       heap: () => {},
       measured: () => {},
       executed: ({ frame }) => {
@@ -85,6 +86,7 @@ function sequence(count: number, more: Partial<SequencerOwner> = {}) {
     lost.isPrimary = false;
     next.isPrimary = true;
     sequencer.promote(next, ({ frame }) => refused.includes(frame!.msgId));
+    sequencer.progress();
   };
   const run = () => {
     while (engines.some((it) => it.waiting.length > 0)) {
@@ -123,6 +125,7 @@ function immediate(onPollRequest?: () => void) {
     fault: () => {},
     fatal: () => {},
     hung: () => {},
+    dropped: () => false,
     heap: () => {},
     measured: () => {},
     executed: () => {},

@@ -49,6 +49,12 @@ const LONGEST_NAME = 4_096;
  */
 const HEADER = newHeader();
 
+/**
+ * So many answers after an engine was lost at something that a session asked,
+ * it may have several requests in flight again.
+ */
+const CAUTIOUS_FOR = 100;
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -65,6 +71,8 @@ export class Session implements RouteOwner, Holding {
   readonly #subscriptions: Subscriptions;
   readonly #maxStrikes: number;
   #strikes = 0;
+  /** Answers to be taken one by one, since an engine was lost at a request. */
+  #caution = 0;
   #closed = false;
   #stopped = false;
 
@@ -132,10 +140,22 @@ export class Session implements RouteOwner, Holding {
     this.#inbox.done(size);
   }
 
-  /** An engine was lost at something that it asked. */
+  /**
+   * An engine was lost at something that it asked, which is tried once more.
+   * Until it has been answered often enough, it is asked one by one, so that it
+   * doesn't take several engines at once.
+   */
+  suspect(): void {
+    this.#caution = CAUTIOUS_FOR;
+  }
+
+  /** An engine was lost at something that it asked, which isn't tried again. */
   strike(): void {
+    this.suspect();
     if (this.#closed || ++this.#strikes < this.#maxStrikes) return;
+    this.#inbox.takeAll(); // it isn't told any more
     this.close();
+    this.#router.ban(this);
     this.#tellEnd("too many strikes");
   }
 
@@ -217,6 +237,7 @@ export class Session implements RouteOwner, Holding {
   // -- What a request is -----------------------------------------------------
 
   #handle(frame: Uint8Array): void {
+    if (this.#caution > 0 && this.#hasToWait()) return this.#asker.hold(frame);
     const header = HEADER;
     const wrong = readHeader(frame, header);
     if (wrong !== undefined) {
@@ -246,6 +267,11 @@ export class Session implements RouteOwner, Holding {
         `Cannot read ${info.name}: ${message}`,
       );
     }
+  }
+
+  /** Whether a request that may be fatal had better wait. */
+  #hasToWait(): boolean {
+    return this.#inbox.isWaiting || !this.#router.mayGoOn();
   }
 
   /** Takes a request on a table or the server. */
@@ -293,7 +319,15 @@ export class Session implements RouteOwner, Holding {
   // -- Its client, and its end -----------------------------------------------
 
   #send(frame: Uint8Array, role: FrameRole): void {
-    if (this.#closed) return this.#router.countDropped();
+    if (this.#closed) this.#router.countDropped();
+    else this.#write(frame, role);
+    if (role === "answer" && this.#caution > 0) {
+      this.#caution--;
+      if (this.#inbox.isHolding) this.retry();
+    }
+  }
+
+  #write(frame: Uint8Array, role: FrameRole): void {
     try {
       const { send, takesLent } = this.#options;
       const sent: unknown = send(takesLent ? frame : frame.slice(), role);

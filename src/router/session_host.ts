@@ -165,6 +165,8 @@ export interface SessionHost
   ): boolean;
   /** Whether changes of `owner` wait that not even the primary has been given. */
   hasCollected(owner: object): boolean;
+  /** Whether a session may ask at whose request an engine was lost. */
+  mayGoOn(): boolean;
   /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
   hold(session: Holding): void;
   /**
@@ -188,6 +190,8 @@ export interface SessionHost
   waitForDelete(table: string, msgId: number): void;
   /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
   deleteAnswered(table: string, msgId: number, frame: Uint8Array): void;
+  /** Nothing more of what `session` has asked is done. */
+  ban(session: object): void;
   /** The session has closed. */
   forget(session: object): void;
   /** The client asked something. */

@@ -400,37 +400,40 @@ for (const [line, engine] of LINES) {
     });
   }
 
-  Deno.test(`A donor's death during a rebuild is no event (${engine})`, async () => {
-    await using it = await start(line);
-    const { server, executor } = it;
-    const client = it.open();
-    await client.makeTable("large", MANY_ROWS, "k");
-    await client.makeTable("small", ROWS);
-    await client.makeView("large", "v", { columns: ["k"] });
-    executor.engines[1]!.crash("terminate");
-    await isFilling(server);
-    const changes: Promise<Parts>[] = [];
-    for (let n = 0; n < 20; n++) {
-      changes.push(client.update("large", [{ k: n, a: -n, b: 0, c: "new" }]));
-    }
-    executor.engines[2]!.crash("terminate");
-    await Promise.all(changes);
-    await allUp(server);
-    assertEquals(await client.rows("v"), 60_000);
-    const found = new Set<string>();
-    for (const engine of executor.alive) {
-      await engine.probe("large", Kind.TABLE_MAKE_VIEW, makeView("probe"));
-      const answer = await engine.probe(
-        "probe",
-        Kind.VIEW_TO_CSV,
-        viewport({ row: 30, column: 4 }),
-      );
-      found.add(answer.content.toHex());
-      await engine.probe("probe", Kind.VIEW_DELETE);
-    }
-    assertEquals(found.size, 1);
-    assertEquals(executor.alive.length, 3);
-  });
+  for (const dies of [false, true]) {
+    const what = dies ? "A rebuild whose donor dies" : "A rebuild";
+    Deno.test(`${what} misses no changes (${engine})`, async () => {
+      await using it = await start(line);
+      const { server, executor } = it;
+      const client = it.open();
+      await client.makeTable("large", MANY_ROWS, "k");
+      await client.makeTable("small", ROWS);
+      await client.makeView("large", "v", { columns: ["k"] });
+      executor.engines[1]!.crash("terminate");
+      await isFilling(server);
+      const changes: Promise<Parts>[] = [];
+      for (let n = 0; n < 20; n++) {
+        changes.push(client.update("large", [{ k: n, a: -n, b: 0, c: "new" }]));
+      }
+      if (dies) executor.engines[2]!.crash("terminate");
+      await Promise.all(changes);
+      await allUp(server);
+      assertEquals(await client.rows("v"), 60_000);
+      const found = new Set<string>();
+      for (const engine of executor.alive) {
+        await engine.probe("large", Kind.TABLE_MAKE_VIEW, makeView("probe"));
+        const answer = await engine.probe(
+          "probe",
+          Kind.VIEW_TO_CSV,
+          viewport({ row: 30, column: 4 }),
+        );
+        found.add(answer.content.toHex());
+        await engine.probe("probe", Kind.VIEW_DELETE);
+      }
+      assertEquals(found.size, 1);
+      assertEquals(executor.alive.length, 3);
+    });
+  }
 
   // -- What was found by chance ------------------------------------------------
 

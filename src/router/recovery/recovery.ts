@@ -9,7 +9,7 @@ import { EngineFaultError, toError } from "../../errors.ts";
 import { emptyAnswer, errorAnswer } from "../../protocol/answers.ts";
 import { NO_BYTES } from "../../protocol/frame.ts";
 import { Kind, kindName } from "../../protocol/kinds.ts";
-import type { Job, Replica } from "../replica.ts";
+import type { Debts, Job, Replica } from "../replica.ts";
 import type { Route } from "../route.ts";
 import type { Sequencer } from "../sequencer.ts";
 import type { EngineView } from "../view.ts";
@@ -79,6 +79,8 @@ export interface RecoveryStats {
   /** Lost engines whose thread couldn't be stopped. */
   readonly abandoned: number;
 }
+
+const NO_VIEWS: ReadonlySet<EngineView | undefined> = new Set();
 
 /** A request that was under way at so many deaths isn't tried again. */
 const MOST_DEATHS = 2;
@@ -156,6 +158,17 @@ export class Recovery {
     return this.#healthy().length > 1;
   }
 
+  /**
+   * Whether a session may go on at whose request an engine was lost. It doesn't
+   * wait for ever if that can't be replaced.
+   */
+  get mayGoOn(): boolean {
+    return this.mayRisk ||
+      this.#host.replicas.every((it) =>
+        it.state === "up" || this.#unreplaced.has(it)
+      );
+  }
+
   /** The engine of `replica` is lost. */
   lost(replica: Replica, { error, by, isHung }: Loss): void {
     if (this.#isOver || replica.state === "down") return;
@@ -184,6 +197,20 @@ export class Recovery {
       for (const { reads } of host.views.on(replica)) reads?.clear();
       host.forgetReads();
     }
+    // Changes go on when it is known whose aren't made any more.
+    host.sequencer.pauseWhile(() =>
+      this.#settle(replica, { running, reads, poison, error, healthy })
+    );
+    host.sequencer.progress();
+  }
+
+  /** Sees to what `replica` owed. */
+  #settle(
+    replica: Replica,
+    { running, reads, poison, error, healthy }:
+      & Pick<Debts, "running" | "reads">
+      & { poison: Job | undefined; error: Error; healthy: readonly Replica[] },
+  ): void {
     const owed = reads.map((jobs) => jobs.filter((it) => it !== poison))
       .filter((jobs) => jobs.length > 0);
     // First of all: what is read elsewhere comes after what was answered.
@@ -194,7 +221,6 @@ export class Recovery {
     this.#share(replica, owed);
     if (poison !== undefined) this.#refuse(replica, poison, error);
     this.#enqueue(replica);
-    host.sequencer.progress();
   }
 
   /**
@@ -286,7 +312,8 @@ export class Recovery {
     if (running?.frame === undefined) return undefined;
     const { frame, change, table, view } = running;
     const isChange = change > 0;
-    const isOpen = this.#host.route(frame.msgId) !== undefined;
+    const route = this.#host.route(frame.msgId);
+    const isOpen = route !== undefined;
     const isGuilty = isChange && isOpen && by === "request";
     if (by !== "others" && !isGuilty) {
       const views = view !== undefined ? [view] : this.#viewsOf(table, replica);
@@ -295,6 +322,7 @@ export class Recovery {
     if (!isOpen) return undefined;
     const weight = by === "others" ? CHANCE : 1;
     running.deaths = (running.deaths ?? 0) + weight;
+    if (by !== "others") route.session?.suspect();
     return isGuilty || running.deaths >= MOST_DEATHS ? running : undefined;
   }
 
@@ -372,12 +400,23 @@ export class Recovery {
     // Subscriptions belong where changes are seen first.
     const replica = view?.replica ??
       (route.subscription ? sequencer.primary : this.#host.leastBusy());
-    if (!route.subscription && sequencer.hasChangesOf(owner)) {
+    const askers = [owner, ...this.#joinedTo(route)];
+    if (
+      !route.subscription && askers.some((it) => sequencer.hasChangesOf(it))
+    ) {
       this.#behind.push(open);
       return;
     }
     if (replica.isPrimary) sequencer.beforeRead(table);
     replica.send(...open);
+  }
+
+  /** Who gets the same answer. */
+  *#joinedTo({ joined }: Route): Iterable<object> {
+    for (const msgId of joined ?? []) {
+      const session = this.#host.route(msgId)?.session;
+      if (session !== undefined) yield session;
+    }
   }
 
   /** What waited for `replica` is asked. */
@@ -444,15 +483,18 @@ export class Recovery {
     else if (wasLost) return;
     this.#enqueue(replica);
     // Of one that is lost again the program has been told.
-    if (wasLost || this.#unreplaced.has(replica)) return;
-    this.#unreplaced.add(replica);
-    this.#host.report(
-      new EngineFaultError(
-        `Engine ${replica.index} can't be replaced now, the others take over ` +
-          `its views: ${error.message}`,
-        { cause: error },
-      ),
-    );
+    if (wasLost) return;
+    if (!this.#unreplaced.has(replica)) {
+      this.#unreplaced.add(replica);
+      this.#host.report(
+        new EngineFaultError(
+          `Engine ${replica.index} can't be replaced now, the others take ` +
+            `over its views: ${error.message}`,
+          { cause: error },
+        ),
+      );
+    }
+    if (!replica.hasParked && this.#host.views.on(replica).length === 0) return;
     try {
       await this.#moveViews(replica);
     } catch {
@@ -486,7 +528,10 @@ export class Recovery {
     this.#recycleNext();
   }
 
-  /** Has the views of `replica`, and what waits for it, on another one. */
+  /**
+   * Has the views of `replica`, and what waits for it, on another one; but not
+   * what may have been fatal, if that is the last.
+   */
   async #moveViews(replica: Replica): Promise<void> {
     const { views } = this.#host;
     const target = this.#fewestViews();
@@ -494,6 +539,9 @@ export class Recovery {
     const missed = this.#missedOf(replica);
     // What changes from here on they will be told there.
     this.#missed.delete(replica);
+    const staying = this.mayRisk ? NO_VIEWS : replica.suspectViews;
+    if (staying.size > 0) this.#missedOf(replica).addAll(missed);
+    const moving = views.on(replica).filter((it) => !staying.has(it));
     if (target.isPrimary) missed.add(this.#host.settlePrimary());
     this.#move = { errand, target };
     let isHolding = false;
@@ -503,12 +551,14 @@ export class Recovery {
       target.sendInOrder([job], true);
     };
     try {
-      for (const view of views.on(replica)) {
+      for (const view of moving) {
         if (!this.#isNeeded(view) || this.#isRemoved(view)) continue;
         const begun = (msgId: number) => replica.unpark(msgId);
         await this.#restore(view, { errand, send, begun, missed });
       }
-      for (const view of views.on(replica)) views.move(view, target);
+      for (const view of views.on(replica)) {
+        if (!staying.has(view)) views.move(view, target);
+      }
     } catch (reason) {
       this.#missedOf(replica).addAll(missed);
       throw reason;
@@ -516,17 +566,14 @@ export class Recovery {
       this.#move = undefined;
       if (isHolding && target.state === "up") target.letGo();
     }
-    for (const jobs of replica.takeParked()) {
-      const isRisky = jobs.some(({ deaths }) => deaths !== undefined);
-      if (isRisky && !this.mayRisk) this.#risky.push(jobs);
-      else this.#askAgain(jobs);
-    }
+    for (const jobs of replica.takeParked(staying)) this.#askAgain(jobs);
   }
 
   /** Whether `view` has to be made again: clients have it, or wait for its answers. */
   #isNeeded(view: EngineView): boolean {
+    // One that is yet to be made is, when its turn comes.
     return view.state === "made" ||
-      view.state === "gone" && view.replica.parkedViews.has(view);
+      view.state === "gone" && view.replica.awaits(view);
   }
 
   /** The healthy engine with the fewest views; of two, the one that isn't the primary. */

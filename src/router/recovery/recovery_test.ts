@@ -433,45 +433,36 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "What follows a request that may have been fatal waits with it",
-  // The making of a view waits for more than one engine, but what is asked of
-  // the view doesn't, and is answered with "View not found".
-  ignore: true,
-  fn: async () => {
-    const { client, engines, settle, failSpawns, clock } =
-      await recoveringTable(2);
-    failSpawns(1);
-    client.ask(2, "t", TABLE_MAKE_VIEW, makeView("v"));
-    client.ask(3, "v", VIEW_SCHEMA);
-    engines[1]!.die("x", false);
-    await settle();
-    clock.advance(60_000);
-    await settle();
-    assertEquals(client.got.map((it) => [it.msgId, it.kind]), [
-      [2, TABLE_MAKE_VIEW],
-      [3, VIEW_SCHEMA],
-    ]);
-  },
+Deno.test("What follows a request that may have been fatal waits with it", async () => {
+  const { client, engines, settle, failSpawns, clock } = await recoveringTable(
+    2,
+  );
+  failSpawns(1);
+  client.ask(2, "t", TABLE_MAKE_VIEW, makeView("v"));
+  client.ask(3, "v", VIEW_SCHEMA);
+  engines[1]!.die("x", false);
+  await settle();
+  clock.advance(60_000);
+  await settle();
+  assertEquals(client.got.map((it) => [it.msgId, it.kind]), [
+    [2, TABLE_MAKE_VIEW],
+    [3, VIEW_SCHEMA],
+  ]);
 });
 
-Deno.test({
-  name: "A view's delete doesn't overtake a read that may have been fatal",
-  ignore: true,
-  fn: async () => {
-    const { client, engines, settle, failSpawns, clock } = await viewing(2);
-    failSpawns(1);
-    client.ask(4, "v", VIEW_TO_CSV);
-    client.ask(5, "v", Kind.VIEW_DELETE);
-    engines[1]!.die("x", false);
-    await settle();
-    clock.advance(60_000);
-    await settle();
-    assertEquals(client.got.map((it) => [it.msgId, it.kind]), [
-      [4, VIEW_TO_CSV],
-      [5, Kind.VIEW_DELETE],
-    ]);
-  },
+Deno.test("A view's delete doesn't overtake a read that may have been fatal", async () => {
+  const { client, engines, settle, failSpawns, clock } = await viewing(2);
+  failSpawns(1);
+  client.ask(4, "v", VIEW_TO_CSV);
+  client.ask(5, "v", Kind.VIEW_DELETE);
+  engines[1]!.die("x", false);
+  await settle();
+  clock.advance(60_000);
+  await settle();
+  assertEquals(client.got.map((it) => [it.msgId, it.kind]), [
+    [4, VIEW_TO_CSV],
+    [5, Kind.VIEW_DELETE],
+  ]);
 });
 
 Deno.test({

@@ -442,22 +442,15 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name:
-    "A view that is deleted before it was made is made once, for its answer",
-  // Without sharing. It is made again since something waits for it, which is its
-  // making; its subscription is told of changes before that is answered.
-  ignore: true,
-  fn: async () => {
-    const { client, settle, engines, open } = await recoveringTable(2);
-    client.ask(2, "t", TABLE_MAKE_VIEW, makeView("v"));
-    client.ask(3, "v", VIEW_ON_UPDATE);
-    client.ask(4, "v", VIEW_DELETE);
-    engines[1]!.die("x");
-    open().ask(1, "t", TABLE_UPDATE, rows("b"));
-    await settle();
-    assertEquals(client.got.map((it) => it.msgId), [2, 4]);
-    const makings = engines[2]!.steps.filter((it) => it === "table_make_view");
-    assertEquals(makings.length, 1);
-  },
+Deno.test("A view that is deleted before it was made is made once, for its answer", async () => {
+  const { client, settle, engines, open } = await recoveringTable(2);
+  client.ask(2, "t", TABLE_MAKE_VIEW, makeView("v"));
+  client.ask(3, "v", VIEW_ON_UPDATE);
+  client.ask(4, "v", VIEW_DELETE);
+  engines[1]!.die("x");
+  open().ask(1, "t", TABLE_UPDATE, rows("b"));
+  await settle();
+  assertEquals(client.got.map((it) => it.msgId), [2, 4]);
+  const makings = engines[2]!.steps.filter((it) => it === "table_make_view");
+  assertEquals(makings.length, 1);
 });
