@@ -32,6 +32,12 @@ const COLOURS: readonly (readonly [prefix: string, colour: string])[] = [
 /** Of those that answer with more threads than one, in Python. */
 const THREADS_COLOUR = "#d64f8a";
 
+/** What the families of rows that go in rounds are called in their picture. */
+const ROUNDS = {
+  dashboard: "One dashboard: an update, and each viewer reads it",
+  viewer: "One dashboard, each viewer a <perspective-viewer>",
+};
+
 /** Pictures of the rows that were measured; none of the others. */
 export function plots(results: Results): Plot[] {
   const pictures = [
@@ -43,18 +49,26 @@ export function plots(results: Results): Plot[] {
 }
 
 /**
- * How long a round takes with more and more viewers; the echo, with the same
- * bytes, is the limit. `null` without such rows.
+ * How many rounds there are in a second with more and more viewers; the echo,
+ * with the same bytes, is the limit. `null` without such rows.
  *
  * @param family what their names begin with
  */
-export function roundsPlot(results: Results, family: string): string | null {
+export function roundsPlot(
+  results: Results,
+  family: keyof typeof ROUNDS,
+): string | null {
   const members = membersOf(results, family);
   if (members.length === 0) return null;
   return draw({
-    title: `${family}: from an update to the last viewer's last answer`,
+    title: ROUNDS[family],
     panels: [
-      panelOf(members, "viewers", "ms a round", ({ p50 }) => p50),
+      panelOf(
+        members,
+        "viewers",
+        "rounds/s",
+        ({ perSecond }) => perSecond.median,
+      ),
     ],
   });
 }

@@ -40,7 +40,11 @@ const PANEL = { width: 400, height: 330 };
 /** How wide a panel is that stands alone. */
 const ALONE = 640;
 
-const MARGIN = { left: 64, right: 16, top: 58, bottom: 46 };
+const MARGIN = { left: 64, right: 16, top: 12, bottom: 46 };
+
+/** What stands above a panel in which somebody failed. */
+const FAILURES_HEIGHT = 46;
+
 const TITLE_HEIGHT = 34;
 const LEGEND = { column: 300, line: 20, top: 14 };
 const FAILURE_LINE = 12;
@@ -69,11 +73,13 @@ export function draw({ title, panels }: Picture): string {
   const lines = Math.ceil(legend.length / columns);
   const legendTop = TITLE_HEIGHT + PANEL.height + LEGEND.top;
   const height = legendTop + lines * LEGEND.line + LEGEND.top;
+  // Downwards, so that what belongs together stays together.
   const keys = legend.map((series, index) => {
-    const x = MARGIN.left + index % columns * LEGEND.column;
-    const y = legendTop + Math.floor(index / columns) * LEGEND.line;
+    const x = MARGIN.left + Math.floor(index / lines) * LEGEND.column;
+    const y = legendTop + index % lines * LEGEND.line;
     return key(series, x, y);
   });
+  const top = MARGIN.top + (hasFailures(panels) ? FAILURES_HEIGHT : 0);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}"` +
     ` width="${width}" height="${height}" role="img">`,
@@ -82,7 +88,7 @@ export function draw({ title, panels }: Picture): string {
     text(MARGIN.left, 24, title, `class="title"`),
     ...panels.map((panel, index) =>
       `<g transform="translate(${index * panelWidth} ${TITLE_HEIGHT})">\n` +
-      `${drawPanel(panel, panelWidth)}\n</g>`
+      `${drawPanel(panel, panelWidth, top)}\n</g>`
     ),
     ...keys,
     "</svg>",
@@ -101,15 +107,19 @@ export function ticks(low: number, high: number): number[] {
     .filter((tick) => tick >= low && tick <= high);
 }
 
-function drawPanel({ xLabel, yLabel, series }: Panel, width: number): string {
+/** @param top where its axes end */
+function drawPanel(
+  { xLabel, yLabel, series }: Panel,
+  width: number,
+  top: number,
+): string {
   const points = series.flatMap(({ points }) => points);
   const xs = distinct([
     ...points.map(({ x }) => x),
     ...series.flatMap(({ failed }) => failed),
   ]);
-  const { left, top, right, bottom } = {
+  const { left, right, bottom } = {
     left: MARGIN.left,
-    top: MARGIN.top,
     right: width - MARGIN.right,
     bottom: PANEL.height - MARGIN.bottom,
   };
@@ -158,6 +168,12 @@ function drawPanel({ xLabel, yLabel, series }: Panel, width: number): string {
       ? [text(left - 7, 16, "failed", `class="faint" text-anchor="end"`)]
       : [],
   ].join("\n");
+}
+
+function hasFailures(panels: readonly Panel[]): boolean {
+  return panels.some(({ series }) =>
+    series.some(({ failed }) => failed.length > 0)
+  );
 }
 
 /** Every series once, by its title. */
