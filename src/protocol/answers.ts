@@ -37,6 +37,40 @@ export function viewNotFound(msgId: number, entity: Uint8Array): Uint8Array {
   return errorAnswer(msgId, entity, "View not found", Status.VIEW_NOT_FOUND);
 }
 
+/**
+ * The answer to a request of `kind` on a table that isn't there, as the engine
+ * gives it; `undefined` where it gives none.
+ */
+export function tableNotFound(
+  msgId: number,
+  entity: Uint8Array,
+  kind: number,
+): Uint8Array | undefined {
+  if (kind === Kind.TABLE_ON_DELETE) return undefined;
+  return kind === Kind.TABLE_DELETE || kind === Kind.TABLE_REMOVE_DELETE
+    ? emptyAnswer(msgId, entity, kind)
+    : errorAnswer(msgId, entity, "Couldn't find key.");
+}
+
+/** The answer to a `make_join_table` of a `table` that isn't there. */
+export function sourceNotFound(
+  msgId: number,
+  entity: Uint8Array,
+  table: string,
+): Uint8Array {
+  return errorAnswer(msgId, entity, `Table "${table}" not found`);
+}
+
+/** The answer to `table_make_port`. */
+export function madePort(
+  msgId: number,
+  table: Uint8Array,
+  port: number,
+): Uint8Array {
+  const body = new BinaryWriter().tag(Kind.TABLE_MAKE_PORT, 2).fork();
+  return frame(msgId, table, body.tag(1, 0).uint32(port).join());
+}
+
 /** An answer of `kind` without content, as `view_remove_on_update` has it. */
 export function emptyAnswer(
   msgId: number,
@@ -89,20 +123,32 @@ export function minMax(
   );
 }
 
-/** The answer to `get_hosted_tables` without the tables in `hidden`. */
+/** The answer to `get_hosted_tables` with such tables only as `isShown` says. */
 export function hostedTables(
   msgId: number,
   content: Uint8Array,
-  hidden: ReadonlySet<string>,
+  isShown: (table: string) => boolean,
 ): Uint8Array {
   const body = new BinaryWriter().tag(Kind.GET_HOSTED_TABLES, 2).fork();
+  for (const table of tableInfos(content)) {
+    if (isShown(firstString(table))) body.tag(1, 2).bytes(table);
+  }
+  return frame(msgId, NO_BYTES, body.join());
+}
+
+/** The names in an answer to `get_hosted_tables`. */
+export function hostedNames(content: Uint8Array): string[] {
+  return tableInfos(content).map(firstString);
+}
+
+function tableInfos(content: Uint8Array): Uint8Array[] {
+  const infos: Uint8Array[] = [];
   const reader = new BinaryReader(content);
   while (reader.pos < reader.len) {
     reader.tag();
-    const table = reader.bytes();
-    if (!hidden.has(firstString(table))) body.tag(1, 2).bytes(table);
+    infos.push(reader.bytes());
   }
-  return frame(msgId, NO_BYTES, body.join());
+  return infos;
 }
 
 /** The answer to `server_system_info`: sums of heaps, and the longest times. */

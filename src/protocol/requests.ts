@@ -106,6 +106,12 @@ export function portWithoutDelta(
   return readUint(frame.subarray(contentStart, bodyEnd), 2);
 }
 
+/** Whether a request of `kind` carries data, as `MakeTableData`. */
+export function takesData(kind: number): boolean {
+  return kind === Kind.MAKE_TABLE || kind === Kind.TABLE_UPDATE ||
+    kind === Kind.TABLE_REPLACE || kind === Kind.TABLE_REMOVE;
+}
+
 /**
  * The view that the data of a change are to come from (`from_view`), or
  * `undefined` when they are in the frame. `frame` holds a `make_table`,

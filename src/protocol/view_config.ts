@@ -129,6 +129,16 @@ export function viewKey(config: Uint8Array): string | undefined {
     .join("");
 }
 
+/** Whether a `ViewConfig` has expressions. */
+export function hasExpressions(config: Uint8Array): boolean {
+  let has = false;
+  forEachField(config, (field, reader, wireType) => {
+    has ||= field === Field.EXPRESSIONS;
+    reader.skip(wireType, field);
+  });
+  return has;
+}
+
 /**
  * What makes a `ViewConfig` cheap or dear, as text: everything in it but the
  * values that a filter compares with.

@@ -12,6 +12,7 @@ import {
   fromViewOf,
   isImmediate,
   joinedTables,
+  takesData,
   updatePort,
   withFromView,
 } from "../protocol/requests.ts";
@@ -216,9 +217,4 @@ function rememberMade(
   const { options, isIndexed } = readTableMeta(contentOf(frame, header));
   const meta = { options: options.slice(), isIndexed };
   return () => tables.add(name, meta);
-}
-
-function takesData(kind: number): boolean {
-  return kind === Kind.MAKE_TABLE || kind === Kind.TABLE_UPDATE ||
-    kind === Kind.TABLE_REPLACE || kind === Kind.TABLE_REMOVE;
 }

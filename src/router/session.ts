@@ -24,6 +24,7 @@ import {
 import { subscribes } from "../protocol/requests.ts";
 import { Asker } from "./asker.ts";
 import { change } from "./changes.ts";
+import { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import type { Route, RouteOwner } from "./route.ts";
@@ -37,6 +38,7 @@ import type {
 } from "./session_host.ts";
 import { roleOf, Subscriptions } from "./subscriptions.ts";
 import { readSystemInfo, readTable } from "./table_reads.ts";
+import { VisibleTables } from "./visible_tables.ts";
 import type { EngineView } from "./view.ts";
 import { Views } from "./views.ts";
 
@@ -69,6 +71,9 @@ export class Session implements RouteOwner, Holding {
   readonly #asker: Asker;
   readonly #views: Views;
   readonly #subscriptions: Subscriptions;
+  readonly #gate: Gate | undefined;
+  readonly #tables: VisibleTables | undefined;
+  readonly #unlisten: (() => void) | undefined;
   readonly #maxStrikes: number;
   #strikes = 0;
   /** Answers to be taken one by one, since an engine was lost at a request. */
@@ -92,6 +97,14 @@ export class Session implements RouteOwner, Holding {
     this.#asker = new Asker(router, this, this.#inbox, translates);
     this.#subscriptions = new Subscriptions(this.#asker);
     this.#views = new Views(this.#asker, this.#subscriptions);
+    if (options.access !== undefined) {
+      const viewOf = (name: string) => this.#views.get(name);
+      const gate = new Gate(options.access, this.#asker, viewOf);
+      const tell = () => this.#tellOfTables();
+      this.#gate = gate;
+      this.#tables = new VisibleTables(this.#asker, gate, tell);
+      this.#unlisten = options.access.onUpdate(() => this.#onAccess());
+    }
   }
 
   /** Whether the session has ended. */
@@ -123,6 +136,7 @@ export class Session implements RouteOwner, Holding {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#unlisten?.();
     this.#router.forget(this);
     // What it asked is still done: a program may send changes and be gone.
     if (!this.#inbox.isHolding) this.#release();
@@ -180,6 +194,12 @@ export class Session implements RouteOwner, Holding {
 
   /** Takes what the engine pushes for one of this session's subscriptions. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void {
+    if (this.#gate !== undefined && header.kind !== SERVER_ERROR) {
+      if (!this.#gate.passes(route)) return this.#router.countDropped();
+      if (route.kind === Kind.GET_HOSTED_TABLES && !this.#gate.seesAll) {
+        return this.#tables!.check();
+      }
+    }
     const { sharing } = this.#router;
     // Otherwise it is counted where it is shared out.
     if (!sharing && route.view !== undefined) this.#router.countPushes(1);
@@ -206,6 +226,7 @@ export class Session implements RouteOwner, Holding {
   /** Takes no more requests; there is no engine to clean up any more. */
   stop(): void {
     this.#stopped = true;
+    this.#unlisten?.();
     this.#views.clear();
     this.#subscriptions.clear();
   }
@@ -257,6 +278,7 @@ export class Session implements RouteOwner, Holding {
       return this.#asker.refuse(frame, header, unknownKind(header.kind, info));
     }
     try {
+      if (this.#gate?.answers(frame, header, info)) return;
       if (info.entity === "view") this.#onView(frame, header, info);
       else this.#onTable(frame, header, info);
     } catch (reason) {
@@ -289,12 +311,15 @@ export class Session implements RouteOwner, Holding {
       }
       if (
         kind !== Kind.GET_HOSTED_TABLES || !subscribes(contentOf(frame, header))
-      ) return readTable(asker, frame, header, table);
+      ) return readTable(asker, frame, header, table, this.#gate);
     }
     if (!asker.mayAsk(asker.primary, table)) asker.hold(frame);
     else if (info.effect === "unsubscribe") {
       this.#subscriptions.end(frame, header, info, undefined);
-    } else this.#subscriptions.begin(frame, header, undefined);
+    } else {
+      this.#subscriptions.begin(frame, header, undefined);
+      if (kind === Kind.GET_HOSTED_TABLES) this.#tables?.check();
+    }
   }
 
   /** Takes a request on a view. */
@@ -343,6 +368,20 @@ export class Session implements RouteOwner, Holding {
     if (this.#closed) return;
     this.#onError(toError(reason), { stage: "write" });
     this.close();
+  }
+
+  /** It may see other tables than before. */
+  #onAccess(): void {
+    if (!this.#subscriptions.followsTables) return;
+    this.#tables!.check();
+    this.#tellOfTables();
+  }
+
+  /** There are other tables now, as it sees them. */
+  #tellOfTables(): void {
+    for (const [push, role] of this.#subscriptions.tablePushes()) {
+      this.#send(push, role);
+    }
   }
 
   #release(): void {

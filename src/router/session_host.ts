@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Access } from "../policy/access.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { FeedHost } from "./feed.ts";
@@ -50,6 +51,8 @@ export interface SessionOptions {
   readonly takesLent?: boolean | undefined;
   /** The line that the client is of; by default the engine's. */
   readonly line?: Line | undefined;
+  /** What it may do; everything by default. */
+  readonly access?: Access | undefined;
   /** Called when the session is ended from this side. */
   readonly onEnd?: ((reason: SessionEnd) => void) | undefined;
 }

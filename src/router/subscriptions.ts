@@ -5,7 +5,7 @@
  */
 
 import { emptyAnswer, simpleRequest } from "../protocol/answers.ts";
-import { NO_BYTES, Reframed } from "../protocol/frame.ts";
+import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { endedBy, Kind, type KindInfo } from "../protocol/kinds.ts";
 import {
@@ -126,6 +126,26 @@ export class Subscriptions {
   viewGone(view: View): void {
     for (const id of view.subscriptions) this.#leave(view, id);
     view.subscriptions.clear();
+  }
+
+  /** Whether there are any to the list of tables. */
+  get followsTables(): boolean {
+    return this.#toTables().length > 0;
+  }
+
+  /** What says to those that the list has changed. */
+  tablePushes(): Array<[push: Uint8Array, role: FrameRole]> {
+    return this.#toTables().map((id) => {
+      const { msgId, entity } = this.#asker.router.route(id)!;
+      return [reframe(msgId, entity, NO_BYTES, 0, 0), id * PORTS];
+    });
+  }
+
+  #toTables(): number[] {
+    const { router } = this.#asker;
+    return [...this.#live].filter((id) =>
+      router.route(id)?.kind === Kind.GET_HOSTED_TABLES
+    );
   }
 
   /** Ends those that don't end with a view. */

@@ -8,6 +8,7 @@ import { hostedTables, systemInfo } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import type { Asker } from "./asker.ts";
+import type { Gate } from "./gate.ts";
 import { hasKey } from "./read_memory.ts";
 import { read } from "./reads.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
@@ -19,6 +20,7 @@ export function readTable(
   frame: Uint8Array,
   header: RequestHeader,
   table: string | undefined,
+  gate?: Gate,
 ): void {
   const { router } = asker;
   // The primary is the first to see a change.
@@ -35,7 +37,9 @@ export function readTable(
   const msgId = asker.register(
     header,
     entity,
-    kind === Kind.GET_HOSTED_TABLES ? withoutHidden(asker, header) : undefined,
+    kind === Kind.GET_HOSTED_TABLES
+      ? withoutHidden(asker, header, gate)
+      : undefined,
   );
   asker.request(
     new Reframed(msgId, entity, frame, bodyStart, bodyEnd),
@@ -83,13 +87,16 @@ export function readSystemInfo(
 function withoutHidden(
   asker: Asker,
   { msgId }: RequestHeader,
+  gate: Gate | undefined,
 ): Partial<Route> | undefined {
   const { hidden } = asker.router.tables;
-  if (hidden.size === 0) return undefined;
+  if (hidden.size === 0 && gate === undefined) return undefined;
+  const isShown = (table: string) =>
+    !hidden.has(table) && gate?.sees(table) !== false;
   return {
     take: (answer, { contentStart, bodyEnd }) => {
       const content = answer.subarray(contentStart, bodyEnd);
-      asker.reply(hostedTables(msgId, content, hidden));
+      asker.reply(hostedTables(msgId, content, isShown));
     },
   };
 }

@@ -5,6 +5,7 @@
  */
 
 import { utf8 } from "../protocol/frame.ts";
+import { hasExpressions } from "../protocol/view_config.ts";
 import type { ColumnTypes } from "../protocol/translate.ts";
 import type { ViewState } from "../protocol/view_state.ts";
 import type { Feed } from "./feed.ts";
@@ -73,6 +74,7 @@ export class EngineView implements ViewSource {
   rowState: ViewState | undefined;
   /** Its columns' types, once somebody had to know them. */
   types: ColumnTypes | undefined;
+  #hasExpressions: boolean | undefined;
 
   /** Made by {@linkcode ViewNames.next}. */
   constructor(
@@ -88,6 +90,11 @@ export class EngineView implements ViewSource {
     this.isGrouped = isGrouped;
     this.replica = replica;
     this.maker = maker;
+  }
+
+  /** Whether it has columns that are computed. */
+  get hasExpressions(): boolean {
+    return this.#hasExpressions ??= hasExpressions(this.config);
   }
 
   /** Whether the engine records which rows change, as it does once it was asked to. */
