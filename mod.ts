@@ -73,6 +73,14 @@ export type {
 export { Reframed } from "./src/protocol/frame.ts";
 export type { Line } from "./src/protocol/kinds.ts";
 export {
+  Access,
+  type AccessRules,
+  fullAccess,
+  readOnly,
+  type TableAction,
+  type TableRule,
+} from "./src/policy/access.ts";
+export {
   ProcessPool,
   type ProcessPoolOptions,
   type ProcessPoolStats,

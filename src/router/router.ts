@@ -48,15 +48,11 @@ import { ViewIndex, type ViewIndexHost } from "./view_index.ts";
 import { WaitingDeletes } from "./waiting_deletes.ts";
 
 /** How a router is set up. */
-export interface RouterOptions {
+export interface RouterOptions extends SessionLimits {
   /** Told of what no client can be told of. It must not throw. */
   readonly onError: OnError;
   /** Set if the program polls itself: called when there is something to poll for. */
   readonly onPollRequest?: (() => void) | undefined;
-  /** Requests that a session may have in flight. */
-  readonly maxInFlight: number;
-  /** Bytes of requests that a session may have in flight. */
-  readonly maxInFlightSize: number;
   /** Milliseconds up to which a request is short. */
   readonly shortRequest: number;
   /** Whether the first of three engines or more takes only short requests. */
@@ -77,8 +73,6 @@ export interface RouterOptions {
   readonly timeout: (kind: number) => number;
   /** Bytes of an engine's heap above which it is replaced. */
   readonly maxHeapSize: number;
-  /** See {@linkcode SessionLimits.maxStrikes}. */
-  readonly maxStrikes: number;
   /** Called once, when there is no engine any more. */
   readonly onLost?: ((error: ServerLostError) => void) | undefined;
 }
@@ -274,8 +268,7 @@ export class Router
     this.memory = new ReadMemory(options.cacheSize);
     this.onPollRequest = options.onPollRequest;
     this.#onError = options.onError;
-    const { maxInFlight, maxInFlightSize, maxStrikes } = options;
-    this.#limits = { maxInFlight, maxInFlightSize, maxStrikes };
+    this.#limits = options;
     this.sequencer = new Sequencer(this.replicas, this);
     const { spawn } = options;
     if (spawn !== undefined && this.#isSeveral) {

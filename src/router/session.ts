@@ -57,6 +57,13 @@ const HEADER = newHeader();
  */
 const CAUTIOUS_FOR = 100;
 
+/** What the program's own sessions may have. */
+const NO_LIMITS = {
+  maxViews: Infinity,
+  maxSubscriptions: Infinity,
+  maxResultSize: Infinity,
+};
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -75,6 +82,7 @@ export class Session implements RouteOwner, Holding {
   readonly #tables: VisibleTables | undefined;
   readonly #unlisten: (() => void) | undefined;
   readonly #maxStrikes: number;
+  readonly #maxResultSize: number;
   #strikes = 0;
   /** Answers to be taken one by one, since an engine was lost at a request. */
   #caution = 0;
@@ -95,8 +103,10 @@ export class Session implements RouteOwner, Holding {
     this.#inbox = new Inbox(limits);
     this.#maxStrikes = limits.maxStrikes;
     this.#asker = new Asker(router, this, this.#inbox, translates);
-    this.#subscriptions = new Subscriptions(this.#asker);
-    this.#views = new Views(this.#asker, this.#subscriptions);
+    const has = options.access === undefined ? NO_LIMITS : limits;
+    this.#maxResultSize = has.maxResultSize;
+    this.#subscriptions = new Subscriptions(this.#asker, has.maxSubscriptions);
+    this.#views = new Views(this.#asker, this.#subscriptions, has.maxViews);
     if (options.access !== undefined) {
       const viewOf = (name: string) => this.#views.get(name);
       const gate = new Gate(options.access, this.#asker, viewOf);
@@ -345,11 +355,28 @@ export class Session implements RouteOwner, Holding {
 
   #send(frame: Uint8Array, role: FrameRole): void {
     if (this.#closed) this.#router.countDropped();
-    else this.#write(frame, role);
+    else if (role !== "answer" || frame.length <= this.#maxResultSize) {
+      this.#write(frame, role);
+    } else this.#write(this.#tooLarge(frame), role);
     if (role === "answer" && this.#caution > 0) {
       this.#caution--;
       if (this.#inbox.isHolding) this.retry();
     }
+  }
+
+  /** What is answered instead of `answer`. */
+  #tooLarge(answer: Uint8Array): Uint8Array {
+    this.#router.countRefused();
+    const header = newHeader();
+    readHeader(answer, header);
+    const { msgId, kind } = header;
+    return errorAnswer(
+      msgId,
+      entityBytes(answer, header),
+      `The answer to ${kindName(kind)} has ${answer.length} bytes, at most ` +
+        `${this.#maxResultSize} may be (maxResultSize): ask for fewer rows or ` +
+        `columns`,
+    );
   }
 
   #write(frame: Uint8Array, role: FrameRole): void {

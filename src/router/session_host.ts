@@ -65,8 +65,16 @@ export interface InFlightLimits {
   readonly maxInFlightSize: number;
 }
 
-/** What a session may do. */
+/** What a session may have. The program's own sessions may have any number. */
 export interface SessionLimits extends InFlightLimits {
+  /** Views. */
+  readonly maxViews: number;
+  /** Subscriptions. */
+  readonly maxSubscriptions: number;
+  /** Tables that it has made. */
+  readonly maxTables: number;
+  /** Bytes of an answer. */
+  readonly maxResultSize: number;
   /** Requests at which an engine was lost, before the session is ended. */
   readonly maxStrikes: number;
 }

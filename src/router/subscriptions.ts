@@ -32,9 +32,14 @@ export class Subscriptions {
   /** Those that belong to no view, by the engine's `msg_id`. */
   readonly #live = new Set<number>();
 
-  /** The subscriptions of the session that asks with `asker`. */
-  constructor(asker: Asker) {
+  /** All of them, and some that have ended. */
+  readonly #all = new Set<number>();
+  readonly #most: number;
+
+  /** The subscriptions of the session that asks with `asker`, `most` of them. */
+  constructor(asker: Asker, most: number) {
     this.#asker = asker;
+    this.#most = most;
   }
 
   /** Subscribes, to `view` or to what belongs to none. */
@@ -50,10 +55,19 @@ export class Subscriptions {
     if (isShared && !isReady(asker, engineView, kind)) {
       return asker.hold(frame);
     }
+    if (this.#isFull()) {
+      return asker.refuse(
+        frame,
+        header,
+        `Cannot subscribe: this session has ${this.#all.size} subscriptions, ` +
+          `at most ${this.#most} may be (maxSubscriptions); end one first`,
+      );
+    }
     // It lives longer than the frame should.
     const entity = entityBytes(frame, header).slice();
     const subscription = true;
     const msgId = asker.register(header, entity, { view, subscription });
+    this.#all.add(msgId);
     this.#of(view).add(msgId);
     const withRows = kind === Kind.VIEW_ON_UPDATE &&
       wantsRows(contentOf(frame, header));
@@ -157,6 +171,18 @@ export class Subscriptions {
   /** Forgets them: there is no engine any more. */
   clear(): void {
     this.#live.clear();
+  }
+
+  /** Whether there may be no more. */
+  #isFull(): boolean {
+    if (this.#all.size < this.#most) return false;
+    const { router, session } = this.#asker;
+    for (const id of this.#all) {
+      const route = router.route(id);
+      const isLive = route?.subscription === true && route.session === session;
+      if (!isLive) this.#all.delete(id);
+    }
+    return this.#all.size >= this.#most;
   }
 
   #of(view: View | undefined): Set<number> {

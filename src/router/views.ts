@@ -34,12 +34,14 @@ import type { EngineView, MakeError, View } from "./view.ts";
 /** Makes, reads and deletes views, and knows by which names. */
 export class Views {
   readonly #asker: Asker;
+  readonly #most: number;
   readonly #subscriptions: Subscriptions;
   /** Invariant 9: a view can be named only here. By the client's name for it. */
   readonly #byName = new Map<string, View>();
 
-  /** The views of the session that asks with `asker`. */
-  constructor(asker: Asker, subscriptions: Subscriptions) {
+  /** The views of the session that asks with `asker`, `most` of them. */
+  constructor(asker: Asker, subscriptions: Subscriptions, most: number) {
+    this.#most = most;
     this.#asker = asker;
     this.#subscriptions = subscriptions;
   }
@@ -65,6 +67,14 @@ export class Views {
         frame,
         header,
         `Cannot make view "${viewId}": this session has one of that name`,
+      );
+    }
+    if (this.#byName.size >= this.#most) {
+      return asker.refuse(
+        frame,
+        header,
+        `Cannot make view: this session has ${this.#byName.size}, at most ` +
+          `${this.#most} may be (maxViews); delete one first`,
       );
     }
     const table = entityOf(frame, header);

@@ -48,6 +48,35 @@ export interface ServerOptions {
    */
   readonly maxInFlightSize?: number;
   /**
+   * Views that one session may have. `0` lets it have none, `Infinity` any
+   * number. This and the next three don't count for the program's own sessions,
+   * such as local clients.
+   *
+   * @default {1000}
+   */
+  readonly maxViews?: number;
+  /**
+   * Subscriptions that one session may have. `0` lets it have none, `Infinity`
+   * any number.
+   *
+   * @default {10000}
+   */
+  readonly maxSubscriptions?: number;
+  /**
+   * Tables that one session may have made. `0` lets it make none, `Infinity` any
+   * number.
+   *
+   * @default {1000}
+   */
+  readonly maxTables?: number;
+  /**
+   * Bytes that one answer may have; instead of a larger one comes a
+   * `server_error`. `0` and `Infinity` set no limit.
+   *
+   * @default {268435456}
+   */
+  readonly maxResultSize?: number;
+  /**
    * Milliseconds in the engine up to which a request counts as short. What a
    * request takes is learnt from those before it. `0` makes all long,
    * `Infinity` none.
@@ -247,7 +276,13 @@ export class Server implements AsyncDisposable {
     const { maxInFlight = 10_000, maxInFlightSize = 1 << 28 } = options;
     const { cacheSize = 1 << 26, viewLinger = 10_000 } = options;
     const { maxStrikes = 3, maxHeapSize } = options;
+    const { maxViews = 1_000, maxSubscriptions = 10_000 } = options;
+    const { maxTables = 1_000, maxResultSize = 1 << 28 } = options;
     const numbers = {
+      maxViews,
+      maxSubscriptions,
+      maxTables,
+      maxResultSize,
       maxInFlight,
       maxInFlightSize,
       shortRequest,
@@ -275,6 +310,7 @@ export class Server implements AsyncDisposable {
       new Router(engines, {
         onError: this.#onError,
         ...numbers,
+        maxResultSize: maxResultSize || Infinity,
         maxHeapSize: maxHeapSize === undefined
           ? heapLimit(engines[0]!.line, engines.length)
           : maxHeapSize || Infinity,
@@ -366,6 +402,7 @@ export class Server implements AsyncDisposable {
         takesLent: options.takesLent,
         line: options.clients,
         onEnd: options.onEnd,
+        access: options.access,
       });
     return this.#router === undefined
       ? new EarlySession(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Access } from "../policy/access.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { SessionEnd } from "../router/session_host.ts";
 
@@ -38,6 +39,13 @@ export interface NewSessionOptions {
    * @default {false}
    */
   readonly takesLent?: boolean;
+  /**
+   * What the client may do, and that there are limits to what it may have. It
+   * is asked for each request, so what it allows can change.
+   *
+   * @default everything, without limits: it is the program itself
+   */
+  readonly access?: Access;
   /** Called when the session is ended from this side. */
   readonly onEnd?: (reason: SessionEnd) => void;
 }

@@ -106,6 +106,10 @@ export const UNWATCHED = {
   timeout: () => Infinity,
   maxHeapSize: Infinity,
   maxStrikes: Infinity,
+  maxViews: Infinity,
+  maxSubscriptions: Infinity,
+  maxTables: Infinity,
+  maxResultSize: Infinity,
 } satisfies Partial<RouterOptions>;
 
 /** A router over an engine that the test answers for. */
