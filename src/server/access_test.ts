@@ -291,18 +291,44 @@ for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
         .match(/\w+/g) ?? [];
     };
     assertEquals(names(), []);
+    owner.makeTable("a0");
+    assertEquals([told(), names()], [1, ["a0"]]);
     owner.makeTable("b1");
-    assertEquals([told(), names()], [0, []]);
+    assertEquals([told(), names()], [1, ["a0"]]);
     assert(toldAll() > 0);
     owner.makeTable("a1");
-    assertEquals([told(), names()], [1, ["a1"]]);
+    assertEquals([told(), names()], [2, ["a0", "a1"]]);
     owner.ask(Kind.TABLE_DELETE, "b1", subscribe);
-    assertEquals(told(), 1);
+    assertEquals(told(), 2);
     access.update(readOnly({ tables: ["t"] }));
     assertEquals([told() > 1, names()], [true, ["t"]]);
     const before = told();
     owner.ask(Kind.TABLE_DELETE, "a1", subscribe);
     assertEquals(told(), before);
+  });
+
+  Deno.test(`Data come only from what may be read (${engine})`, async () => {
+    await using it = await start(line);
+    const { client, access } = it;
+    const fromView: Fill = (it) =>
+      it.tag(1, 2).fork().tag(6, 2).string("v").join();
+    access.update({ read: false, create: true, update: ["left"] });
+    for (const kind of [Kind.MAKE_TABLE, Kind.TABLE_UPDATE]) {
+      const name = kind === Kind.MAKE_TABLE ? "new" : "left";
+      const error = errorIn(client.ask(kind, name, fromView));
+      assert(error.includes(`(${kind}) needs "read" on table "t"`), error);
+    }
+    if (line === "3") return;
+    access.update({ see: ["right", "new"], create: true });
+    assertEquals(
+      errorIn(client.ask(Kind.MAKE_JOIN_TABLE, "new", join)),
+      'Table "left" not found',
+    );
+    access.update({ read: ["right"], create: true });
+    const error = errorIn(client.ask(Kind.MAKE_JOIN_TABLE, "new", join));
+    assert(error.includes('needs "read" on table "left"'), error);
+    access.update({ create: true });
+    assertEquals(errorIn(client.ask(Kind.MAKE_JOIN_TABLE, "new", join)), "");
   });
 
   Deno.test(`Who may only read gets a port that updates nothing (${engine})`, async () => {
