@@ -122,6 +122,7 @@ function deleteTable(
     }
     if (isSeveral) {
       tables.deleteLazily(table, asker.register(header, entity.slice()));
+      router.tableHidden();
       if (router.line === "5") router.notifyHostedTables();
       return;
     }
@@ -137,6 +138,7 @@ function deleteTable(
   const { kind, bodyStart, bodyEnd } = header;
   const same = new Reframed(msgId, entity, frame, bodyStart, bodyEnd);
   send(asker, same, kind, { table, port: undefined });
+  if (isLazy) router.tableHidden();
 }
 
 /** What a change goes to. */

@@ -683,6 +683,11 @@ export class Router
     }
   }
 
+  /** See {@linkcode SessionHost.tableHidden}. */
+  tableHidden(): void {
+    for (const session of this.#sessions) session.tableHidden();
+  }
+
   /** See {@linkcode SessionHost.deliver}. */
   deliver(msgId: number, frame: Uint8Array, header: Header): void {
     this.#dispatch(msgId, this.#routes.get(msgId), frame, header);

@@ -397,6 +397,11 @@ export class Session implements RouteOwner, Holding {
     this.close();
   }
 
+  /** The list of tables may be another, without an engine telling of it. */
+  tableHidden(): void {
+    if (this.#subscriptions.followsTables) this.#tables?.check();
+  }
+
   /** It may see other tables than before. */
   #onAccess(): void {
     if (!this.#subscriptions.followsTables) return;

@@ -197,6 +197,8 @@ export interface SessionHost
   countRead(how: "computed" | "joined" | "remembered"): void;
   /** Tells whoever subscribed that the list of hosted tables has changed. */
   notifyHostedTables(): void;
+  /** A table isn't listed any more, of which no engine tells now. */
+  tableHidden(): void;
   /** Request `msgId` deletes `table` lazily. */
   waitForDelete(table: string, msgId: number): void;
   /** Request `msgId`, a lazy delete of `table`, was answered by `frame`. */
