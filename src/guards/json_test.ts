@@ -217,8 +217,8 @@ Deno.test("checkRows() refuses what the engine would make far larger", () => {
   // Each row has a name of its own, and so all have all.
   const apart = (count: number) =>
     `[${Array.from({ length: count }, (_, i) => `{"c${i}":1}`).join()}]`;
-  assertEquals(rows(apart(100), limits), undefined);
-  assertEquals(rows(apart(120), limits), tooLarge);
+  assertEquals(rows(apart(55), limits), undefined);
+  assertEquals(rows(apart(60), limits), tooLarge);
   // A long value beside an array.
   const beside = (length: number) =>
     `{"a":"${"x".repeat(1000)}","b":[${Array(length).fill(1).join()}]}`;

@@ -49,11 +49,11 @@ export interface PayloadLimits {
   readonly maxRows: number;
   /**
    * Bytes that the engine makes of a payload: those of all rows, each as often
-   * as line 5 will repeat it, or 8 for each cell if that is more. Rows of which
-   * each has one column, and no other row that one, have far more cells than
-   * bytes: 60 KB can say 31 million.
+   * as line 5 will repeat it, or {@linkcode CELL_SIZE} for each cell if that is
+   * more. What a row leaves out is a cell, too: 63 KB of one row with 4,000
+   * columns and 4,000 rows without any are 16 million, and 0.5 GB.
    *
-   * @default {134217728}
+   * @default {536870912}
    */
   readonly maxExpandedSize: number;
   /**
@@ -74,15 +74,15 @@ export interface PayloadLimits {
 /** The most that {@linkcode PayloadLimits.maxDepth} may be. */
 export const MAX_DEPTH = 64;
 
-/** Bytes that the engine needs at least for a cell, be it empty. */
-export const CELL_SIZE = 8;
+/** Bytes that the engine needs for a cell, be it empty; measured with 16 million. */
+export const CELL_SIZE = 32;
 
 /** The limits of a server that sets none. */
 export const DEFAULT_PAYLOAD_LIMITS: PayloadLimits = Object.freeze({
   maxDepth: 16,
   maxColumns: 4096,
   maxRows: 10_000_000,
-  maxExpandedSize: 128 * 1024 * 1024,
+  maxExpandedSize: 512 * 1024 * 1024,
   maxStringLength: 16 * 1024 * 1024,
   maxNameLength: 1024,
 });
