@@ -58,7 +58,8 @@ export class BatchReader {
     if (length < 0n || length > 0xffff_ffffn) {
       refuse(`it can't have ${length} values`, place);
     }
-    if (nulls < 0n || nulls > length) {
+    // For JavaScript's library, -1 are as many as the bits say.
+    if (nulls < -1n || nulls > length) {
       refuse(`it can't have ${nulls} nulls in ${length} values`, place);
     }
     return { length: Number(length), nulls: Number(nulls) };
