@@ -148,7 +148,7 @@ function rename({ bytes }: Victim, from: string, to: Uint8Array): Uint8Array {
 }
 
 const far = (random: Random) =>
-  random.pick([100, 1000, 1_000_000, 0x7fff_0000]) + random.below(1000);
+  random.pick([100, 1000, 1_000_000, 0x7000_0000]) + random.below(1000);
 
 /** All of them, by what is wrong. */
 export const HARMS: Readonly<Record<string, Harm>> = {
@@ -268,7 +268,7 @@ export const HARMS: Readonly<Record<string, Harm>> = {
       const rows = words(random, random.between(2, 20)).map((word) => [word]);
       const it = victim({ c: vectorFromArray(rows, list(utf8)) });
       const at = it.batch.spans[3]!.start + 4 * it.rows;
-      it.view.setInt32(at, 100_000 + far(random), true);
+      it.view.setInt32(at, it.bytes.length + far(random), true);
       return it.bytes;
     },
   },
