@@ -60,8 +60,8 @@ export interface Column {
 const MAX_DEPTH = 8;
 
 /**
- * Names that the engine gives to columns of its own. It would mix them up:
- * `Mismatched dtypes for psp_pkey`.
+ * Names that the engine gives to columns of its own. It mixes them up; 5.5.1
+ * traps on a `psp_pkey` or `psp_okey` that is text.
  */
 const RESERVED = new Set([
   "psp_pkey",
