@@ -39,6 +39,7 @@ export {
 } from "./src/socket/write_loop.ts";
 export type { CheckOrigin } from "./src/policy/origin.ts";
 export {
+  type GuardOptions,
   Server,
   type ServerOptions,
   type ServerStats,
@@ -80,6 +81,7 @@ export {
   type TableAction,
   type TableRule,
 } from "./src/policy/access.ts";
+export type { PayloadLimits } from "./src/guards/payload.ts";
 export {
   ProcessPool,
   type ProcessPoolOptions,

@@ -16,6 +16,7 @@ import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
+import type { Inspector } from "./inspection.ts";
 import type { Later } from "./lingering.ts";
 import {
   type Loss,
@@ -67,6 +68,8 @@ export interface RouterOptions extends SessionLimits {
   readonly later: Later;
   /** See {@linkcode Clock.now}. */
   readonly now: () => number;
+  /** See {@linkcode SessionHost.inspector}. */
+  readonly inspector?: Inspector | undefined;
   /** Starts another engine in place of a lost one; without it none is replaced. */
   readonly spawn?: (() => Promise<Engine>) | undefined;
   /** Milliseconds that a request of `kind` may take; `Infinity` for any time. */
@@ -209,6 +212,8 @@ export class Router
   readonly waits: boolean;
   /** See {@linkcode SessionHost.sharing}. */
   readonly sharing: boolean;
+  /** See {@linkcode SessionHost.inspector}. */
+  readonly inspector: Inspector | undefined;
   /** Answers that can be given again. */
   readonly memory: ReadMemory;
   /** What was read of tables. */
@@ -263,6 +268,7 @@ export class Router
     this.#shortMicros = options.shortRequest * 1000;
     this.#fastLane = options.fastLane;
     this.sharing = options.sharing;
+    this.inspector = options.inspector;
     const viewLinger = this.sharing ? options.viewLinger : 0;
     this.views = new ViewIndex(this, viewLinger, later);
     this.memory = new ReadMemory(options.cacheSize);

@@ -26,6 +26,7 @@ import { Asker } from "./asker.ts";
 import { change } from "./changes.ts";
 import { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
+import { Inspection } from "./inspection.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import type { Route, RouteOwner } from "./route.ts";
 import type {
@@ -79,6 +80,7 @@ export class Session implements RouteOwner, Holding {
   readonly #views: Views;
   readonly #subscriptions: Subscriptions;
   readonly #gate: Gate | undefined;
+  readonly #inspection: Inspection | undefined;
   readonly #tables: VisibleTables | undefined;
   readonly #unlisten: (() => void) | undefined;
   readonly #maxStrikes: number;
@@ -110,6 +112,13 @@ export class Session implements RouteOwner, Holding {
     if (options.access !== undefined) {
       const viewOf = (name: string) => this.#views.get(name);
       const gate = new Gate(options.access, this.#asker, viewOf);
+      if (router.inspector !== undefined) {
+        this.#inspection = new Inspection(
+          options.access,
+          this.#asker,
+          router.inspector,
+        );
+      }
       const tell = () => this.#tellOfTables();
       this.#gate = gate;
       this.#tables = new VisibleTables(this.#asker, gate, tell);
@@ -289,6 +298,7 @@ export class Session implements RouteOwner, Holding {
     }
     try {
       if (this.#gate?.answers(frame, header, info)) return;
+      if (this.#inspection?.stops(frame, header)) return;
       if (info.entity === "view") this.#onView(frame, header, info);
       else this.#onTable(frame, header, info);
     } catch (reason) {

@@ -8,6 +8,7 @@ import type { Access } from "../policy/access.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { FeedHost } from "./feed.ts";
+import type { Inspector } from "./inspection.ts";
 import type { ReadMemory, Reads } from "./read_memory.ts";
 import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
@@ -107,6 +108,8 @@ export interface SessionHost
   readonly waits: boolean;
   /** Whether what several ask alike is computed once. */
   readonly sharing: boolean;
+  /** Looks at what sessions send that aren't trusted. */
+  readonly inspector: Inspector | undefined;
   /** The views that engines have. */
   readonly views: ViewIndex;
   /** Answers that can be given again. */

@@ -14,12 +14,20 @@ import {
   type ServerLostError,
   toError,
 } from "../errors.ts";
+import { Guard } from "../guards/guard.ts";
+import { type PayloadLimits, payloadLimits } from "../guards/payload.ts";
 import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
 import { EarlySession } from "./early_session.ts";
 import { type LocalClient, newLocalClient } from "./local_client.ts";
 import type { NewSessionOptions, ServerSession } from "./server_session.ts";
+
+/** How much may be in what a session sends that isn't trusted. */
+export interface GuardOptions {
+  /** Data of tables: see {@linkcode PayloadLimits} for what is left out. */
+  readonly data?: Partial<PayloadLimits>;
+}
 
 /** How a {@linkcode Server} is set up. */
 export interface ServerOptions {
@@ -76,6 +84,11 @@ export interface ServerOptions {
    * @default {268435456}
    */
   readonly maxResultSize?: number;
+  /**
+   * What is looked at in what sessions send whose {@linkcode Access} doesn't trust
+   * them, since engines don't survive everything.
+   */
+  readonly guards?: GuardOptions;
   /**
    * Milliseconds in the engine up to which a request counts as short. What a
    * request takes is learnt from those before it. `0` makes all long,
@@ -249,6 +262,7 @@ export class Server implements AsyncDisposable {
   /** Starts engines, and a router in front of them. */
   readonly #open: () => Promise<Router>;
   readonly #onLost: ServerOptions["onLost"];
+  readonly #guard = new Guard();
   #router: Router | undefined;
   #closed: Promise<void> | undefined;
 
@@ -306,8 +320,14 @@ export class Server implements AsyncDisposable {
     this.#engine = engine;
     const timeout = timeouts(options.requestTimeout);
     this.#onLost = options.onLost;
-    const newRouter = (engines: readonly Engine[]) =>
-      new Router(engines, {
+    const limits = payloadLimits(options.guards?.data);
+    const newRouter = (engines: readonly Engine[]) => {
+      const { line } = engines[0]!;
+      return new Router(engines, {
+        inspector: {
+          data: (kind, content) =>
+            this.#guard.check(kind, content, { line, limits }),
+        },
         onError: this.#onError,
         ...numbers,
         maxResultSize: maxResultSize || Infinity,
@@ -323,6 +343,7 @@ export class Server implements AsyncDisposable {
         onLost: () => this.#reload(),
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       });
+    };
     this.#open = () => startAll(executor ?? INLINE, engine).then(newRouter);
     // The router is there as soon as the engines are.
     this.#opening = startAll(executor ?? INLINE, engine)
@@ -446,6 +467,7 @@ export class Server implements AsyncDisposable {
    * Safe to call twice.
    */
   close(): Promise<void> {
+    this.#guard.close();
     return this.#closed ??= this.#opening.then(
       (router) => router.close(),
       () => {}, // It never opened, which `ready` tells.
