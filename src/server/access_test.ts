@@ -58,6 +58,10 @@ function rows(...values: number[]): Fill {
   return (it) => it.tag(1, 2).fork().tag(4, 2).string(text).join();
 }
 
+function keys(it: Parameters<Fill>[0]): void {
+  it.tag(1, 2).fork().tag(4, 2).string("[1]").join();
+}
+
 const nothing: Fill = () => {};
 
 /** A view `v` that has a column `e` which is computed. */
@@ -118,7 +122,7 @@ const CASES: Readonly<Record<KnownKind, Case>> = {
   [Kind.TABLE_DELETE]: { on: "table", needs: "delete" },
   [Kind.TABLE_ON_DELETE]: { on: "table", needs: "see" },
   [Kind.TABLE_REMOVE_DELETE]: free("table"),
-  [Kind.TABLE_REMOVE]: { on: "table", content: rows(1), needs: "update" },
+  [Kind.TABLE_REMOVE]: { on: "table", content: keys, needs: "update" },
   [Kind.TABLE_REPLACE]: { on: "table", content: rows(1), needs: "update" },
   [Kind.TABLE_UPDATE]: { on: "table", content: rows(1), needs: "update" },
   [Kind.VIEW_ON_DELETE]: reading("view"),
