@@ -9,7 +9,7 @@ import type { Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import { Turns, type Waiting } from "./turns.ts";
 import type { EngineView } from "./view.ts";
-import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
+import { type Clock, Watchdog } from "./watchdog.ts";
 
 /** Something for an engine to execute. */
 export interface Job extends Waiting {
@@ -32,8 +32,16 @@ export interface Job extends Waiting {
   readonly sources?: readonly string[] | undefined;
   /** The view that it is about, if it is about one. */
   readonly view?: EngineView | undefined;
+  /** Whether the router asks it for itself, to replace an engine. */
+  readonly isErrand?: boolean | undefined;
   /** At how many deaths of an engine it was under way. */
   deaths?: number;
+}
+
+/** By what time a {@linkcode Replica} sees that a request doesn't come back. */
+export interface Watch extends Clock {
+  /** Milliseconds that a request of `kind` may take; `Infinity` for any time. */
+  timeout(kind: number): number;
 }
 
 /** Whom a replica tells what its engine tells it. */
@@ -140,6 +148,13 @@ const MOST_MICROS = 100_000;
 const MOST_CHANGES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
+/**
+ * Milliseconds that an errand may take at least. Copying a table takes what the
+ * table takes, whatever clients may ask for, and a healthy engine isn't given
+ * up for that.
+ */
+const ERRAND_TIMEOUT = 30_000;
+
 /** How much larger a heap may get than it was at first, whatever the limit. */
 const MOST_GROWTH = 1.25;
 
@@ -166,6 +181,7 @@ export class Replica {
   #state: ReplicaState = "up";
   #engine: Engine;
   readonly #owner: ReplicaOwner;
+  readonly #watch: Watch | undefined;
   readonly #watchdog: Watchdog | undefined;
   #turns = new Turns<Turn>();
   /** What waits for another engine. */
@@ -203,7 +219,7 @@ export class Replica {
     index: number,
     owner: ReplicaOwner,
     isAlone: boolean,
-    watch?: Omit<WatchdogOptions, "onHang">,
+    watch?: Watch,
   ) {
     this.#engine = engine;
     this.isImmediate = isAlone && engine.isImmediate === true;
@@ -213,8 +229,10 @@ export class Replica {
     this.#owner = owner;
     // A foreign one has an owner who may see to it.
     if (watch !== undefined && !this.isImmediate && !this.isForeign) {
+      const { now, later } = watch;
       const onHang = () => this.#owner.hung(this);
-      this.#watchdog = new Watchdog({ ...watch, onHang });
+      this.#watch = watch;
+      this.#watchdog = new Watchdog({ now, later, onHang });
     }
     this.#listenTo(engine);
   }
@@ -571,7 +589,7 @@ export class Replica {
     const sent = this.#sent.shift();
     const next = this.#sent[0];
     if (next === undefined) this.#watchdog?.end();
-    else this.#watchdog?.begin(next.job.kind);
+    else this.#begin(next.job);
     if (sent === undefined) {
       // It was sent at once, and most of it isn't measured.
       const key = micros > 0 ? this.#measured.shift() : undefined;
@@ -603,6 +621,15 @@ export class Replica {
     return true;
   }
 
+  /** `job` is under way from now on. */
+  #begin({ kind, isErrand }: Job): void {
+    if (this.#watch === undefined) return;
+    const timeout = this.#watch.timeout(kind);
+    this.#watchdog!.begin(
+      isErrand ? Math.max(timeout, ERRAND_TIMEOUT) : timeout,
+    );
+  }
+
   #pump(): void {
     if (this.#isPumping || this.#state === "down") return;
     if (this.#onRetired !== undefined) {
@@ -621,7 +648,7 @@ export class Replica {
           this.#predicted -= job.predicted;
           continue;
         }
-        if (this.#sent.length === 0) this.#watchdog?.begin(job.kind);
+        if (this.#sent.length === 0) this.#begin(job);
         this.#sent.push({ job, turn });
         this.#sentMicros += job.predicted;
         if (job.frame === undefined) this.#engine.poll();

@@ -895,6 +895,7 @@ export class Router
       view,
       poll: false,
       change: 0,
+      isErrand: true,
       ...this.#predict(kind, table ?? ""),
     };
   }

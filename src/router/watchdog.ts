@@ -16,8 +16,6 @@ export interface Clock {
 
 /** How a {@linkcode Watchdog} watches. */
 export interface WatchdogOptions extends Clock {
-  /** Milliseconds that a request of `kind` may take; `Infinity` for any time. */
-  timeout(kind: number): number;
   /** Called when the one under way has taken longer. */
   readonly onHang: () => void;
 }
@@ -32,7 +30,8 @@ const LONGEST = 0x7fff_ffff;
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
-  #kind: number | undefined;
+  /** How long the one under way may take. */
+  #timeout: number | undefined;
   #since = 0;
   /** When the timer is over, and what stops it. */
   #due = Infinity;
@@ -43,21 +42,24 @@ export class Watchdog {
     this.#options = options;
   }
 
-  /** A request of `kind` is under way from now on, and none before it. */
-  begin(kind: number): void {
-    this.#kind = kind;
+  /**
+   * A request is under way from now on, and none before it, that may take
+   * `timeout` milliseconds; `Infinity` for any time.
+   */
+  begin(timeout: number): void {
+    this.#timeout = timeout;
     this.#since = this.#options.now();
-    if (this.#since + this.#options.timeout(kind) < this.#due) this.#look();
+    if (this.#since + timeout < this.#due) this.#look();
   }
 
   /** Nothing is under way. */
   end(): void {
-    this.#kind = undefined;
+    this.#timeout = undefined;
   }
 
   /** It watches no more. */
   stop(): void {
-    this.#kind = undefined;
+    this.#timeout = undefined;
     this.#disarm();
   }
 
@@ -69,11 +71,9 @@ export class Watchdog {
 
   #look(): void {
     this.#disarm();
-    if (this.#kind === undefined) return;
-    const timeout = this.#options.timeout(this.#kind);
-    if (timeout === Infinity) return;
+    if (this.#timeout === undefined || this.#timeout === Infinity) return;
     const now = this.#options.now();
-    const left = this.#since + timeout - now;
+    const left = this.#since + this.#timeout - now;
     if (left <= 0) return this.#options.onHang();
     const pause = Math.min(Math.ceil(left), LONGEST);
     this.#due = now + pause;

@@ -135,8 +135,10 @@ export interface ServerOptions {
    * Milliseconds that an engine may take for one request; then it counts as
    * lost, and is replaced. A number for all, or one for each kind of request by
    * its name in the protocol, such as `table_make_view`, and `default` for the
-   * others. `0` or `Infinity` sets no limit. It can't be watched without an
-   * executor: then the engine's thread is the one that would have to.
+   * others. What the server itself asks to replace an engine, such as the copy
+   * of a table, may take 30 s at least. `0` or `Infinity` sets no limit. It
+   * can't be watched without an executor: then the engine's thread is the one
+   * that would have to.
    *
    * @default {30000}
    */

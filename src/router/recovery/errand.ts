@@ -18,7 +18,7 @@ export interface ErrandHost {
   register(route: Route): number;
   /** Nobody waits for `msgId` any more. */
   unregister(msgId: number): void;
-  /** What an engine is to do for `owner`. */
+  /** What an engine is to do for `owner`, of the router's own accord. */
   newJob(
     step: Step,
     owner: object,

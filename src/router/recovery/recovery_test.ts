@@ -218,6 +218,50 @@ Deno.test("An engine that hangs is given up, and what it was at isn't tried agai
   }
 });
 
+/** An engine of two is lost, and the copy from the other one is under way. */
+async function copying(timeout: (kind: number) => number) {
+  const it = await viewing(2, { timeout });
+  it.engines[1]!.die("x");
+  await flush();
+  const { lost } = it.router.stats().recovery;
+  const under = () => it.engines.map(({ waiting }) => waiting.length);
+  assertEquals([lost, under()], [1, [1, 0, 0]]);
+  return { ...it, under };
+}
+
+Deno.test("A copy may take longer than what clients ask", async () => {
+  const { client, engines, clock, router, settle, states, under } =
+    await copying(() => 200);
+  // Each step of it, on the donor as on the new engine.
+  for (let step = 0; router.stats().recovery.replaced === 0; step++) {
+    clock.advance(29_999);
+    assertEquals(router.stats().recovery.lost, 1, `at step ${step}`);
+    for (const it of engines) if (it.waiting.length > 0) it.step(50);
+    await flush();
+  }
+  await settle();
+  assertEquals([states(), under()], [["up", "up"], [0, 0, 0]]);
+  // Clients have no more time than before.
+  client.ask(4, "t", TABLE_SIZE);
+  clock.advance(199);
+  assertEquals(router.stats().recovery.lost, 1);
+  clock.advance(1);
+  assertEquals(router.stats().recovery.lost, 2);
+});
+
+Deno.test("A copy that doesn't come back loses the donor, unless no time is set", async () => {
+  for (
+    const [timeout, ms] of [[200, 30_000], [40_000, 40_000], [Infinity, 1e9]]
+  ) {
+    const { clock, router } = await copying(() => timeout!);
+    clock.advance(ms! - 1);
+    assertEquals(router.lost, undefined, `${timeout}`);
+    clock.advance(1);
+    const isLost = router.lost !== undefined;
+    assertEquals(isLost, timeout !== Infinity, `${timeout}`);
+  }
+});
+
 Deno.test("An engine with a fault is replaced, unless it is the only one", async () => {
   const { client, engines, settle, router, errors } = await viewing(2);
   engines[1]!.fault("stale");
