@@ -25,6 +25,7 @@ import {
   writeLength,
 } from "./process_entries.ts";
 import { TOO_MUCH_MEMORY } from "./process_host.ts";
+import { notWithin, type StartLimits } from "./starts.ts";
 
 /** How long a process may take to end by itself, in milliseconds. */
 const CLOSE_WITHIN = 1_000;
@@ -33,10 +34,8 @@ const CLOSE_WITHIN = 1_000;
 const KEPT_STDERR = 4_000;
 
 /** How to start a process. */
-export interface ProcessOptions extends CommandOptions, Omit<Setup, "engine"> {
-  /** Aborted if it isn't wanted any more while it starts. */
-  readonly signal?: AbortSignal;
-}
+export interface ProcessOptions
+  extends CommandOptions, StartLimits, Omit<Setup, "engine"> {}
 
 /**
  * Hands frames to a process, which executes them while this thread goes on.
@@ -75,12 +74,12 @@ export class ProcessEngine implements Engine {
   /**
    * Starts a process and loads the engine in it.
    *
-   * @throws {EngineLoadError} If the process can't be started, or the engine
-   * can't be loaded there.
+   * @throws {EngineLoadError} If the process can't be started or ends, if the
+   * engine can't be loaded there, or if it takes too long.
    */
   static async start(
     { engine }: EngineOptions,
-    { signal, maxMemory, processes, ...command }: ProcessOptions,
+    { signal, startTimeout, maxMemory, processes, ...command }: ProcessOptions,
   ): Promise<ProcessEngine> {
     const child = spawn(engine, command);
     const setup = { engine, processes };
@@ -88,9 +87,10 @@ export class ProcessEngine implements Engine {
       child,
       maxMemory === undefined ? setup : { ...setup, maxMemory },
     );
-    const abort = () => started.abandon();
-    signal?.addEventListener("abort", abort);
-    if (signal?.aborted) abort();
+    const release = notWithin({ startTimeout, signal }, (why) => {
+      started.#started.reject(new Error(`Cannot start a process: ${why}`));
+      started.abandon();
+    });
     try {
       await started.#started.promise;
       started.#stderr.pass();
@@ -99,7 +99,7 @@ export class ProcessEngine implements Engine {
       await started.close();
       throw new EngineLoadError(engine, toError(reason).message);
     } finally {
-      signal?.removeEventListener("abort", abort);
+      release();
     }
   }
 
@@ -280,9 +280,9 @@ export class ProcessEngine implements Engine {
     if (entry[0] === Hello.STARTED) {
       this.#line = textOf(entry) as Line;
       this.#started.resolve(this.#line);
-    } else {
+    } else if (entry[0] === Hello.REFUSED) {
       this.#started.reject(new Error(textOf(entry)));
-    }
+    } else readAnswer(entry, this.#taker); // it is lost before it has started
   }
 
   readonly #taker: EngineListener = {

@@ -18,6 +18,7 @@ import {
   text,
   uint,
 } from "../testing/frames.ts";
+import { neverLoaded } from "../testing/fake_package.ts";
 import { runProgram } from "../testing/program.ts";
 import type { Engine } from "./engine.ts";
 import { LocalEngine } from "./local_engine.ts";
@@ -308,7 +309,28 @@ Deno.test("ProcessEngine.start() says why a process can't be started", async () 
     [
       fakeEngine("", "for (;;);"),
       { signal: AbortSignal.abort() },
+      "Cannot start a process: it isn't wanted any more",
+    ],
+    [
+      neverLoaded("Deno.kill(Deno.pid, 'SIGKILL')"),
+      { flags: ["--allow-run"] },
       "Cannot start a process: The engine's process has ended by SIGKILL",
+    ],
+    [
+      neverLoaded("self.close()"),
+      {},
+      "Cannot start a process: The engine's thread has ended",
+    ],
+    [
+      neverLoaded("setTimeout(() => { throw new Error('late') })"),
+      {},
+      "Cannot start a process: Uncaught Error: late",
+    ],
+    [
+      neverLoaded("for (;;)"),
+      { startTimeout: 1000 },
+      "Cannot start a process: the engine isn't loaded after 1000 ms " +
+      '("startTimeout")',
     ],
   ];
   await Promise.all(failures.map(async ([engine, options, expected]) => {
@@ -317,6 +339,15 @@ Deno.test("ProcessEngine.start() says why a process can't be started", async () 
     // deno-lint-ignore no-control-regex -- colors
     assertStringIncludes(message.replace(/\x1b\[\d+m/g, ""), expected);
   }));
+});
+
+Deno.test("ProcessEngine is lost when its engine's thread ends by itself", async () => {
+  const engine = await start(fakeEngine("self.close()"));
+  const { told, until } = listen(engine);
+  engine.send(request(1, "t", 8), Kind.TABLE_SIZE, false);
+  await until(1);
+  assertEquals(told, ["fatal: The engine's thread has ended"]);
+  await engine.close();
 });
 
 Deno.test("ProcessEngine.start() says what to allow", async () => {

@@ -42,9 +42,13 @@ import {
   type Setup,
   writeLength,
 } from "./process_entries.ts";
+import { holdForLife, onThreadEnd } from "./thread_life.ts";
 
 /** The name of the engine's thread. */
 export const PROCESS_THREAD = "perspective-process";
+
+/** Nothing ends the wait for the thread's end. */
+const NEVER = new AbortController().signal;
 
 /** The exit code of a process that has taken more memory than it may. */
 export const TOO_MUCH_MEMORY = 86;
@@ -57,6 +61,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What the engine's thread tells the main one. */
 type FromThread =
+  /** It lives as long as it holds this: see `thread_life.ts`. */
+  | { readonly type: "alive"; readonly life: string }
   | { readonly type: "setup"; readonly setup: Setup }
   | { readonly type: "end" };
 
@@ -71,23 +77,28 @@ export function hostProcess(module: string): void {
   let most = Infinity;
   worker.onmessage = ({ data }: MessageEvent<FromThread>) => {
     if (data.type === "end") Deno.exit(0);
-    most = mostMemory(data.setup);
+    else if (data.type === "setup") most = mostMemory(data.setup);
+    // Why, if it says so, comes in this turn.
+    else onThreadEnd(data.life, NEVER, () => setImmediate(failThread));
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    // The thread that wrote to the pipe is no more.
-    const message = event.message || "The engine's thread failed";
-    try {
-      writeEntry(fatalEntry(message));
-    } finally {
-      Deno.exit(1);
-    }
+    failThread(event.message);
   };
   const parent = Deno.ppid;
   setInterval(() => {
     if (Deno.ppid !== parent) Deno.exit(0);
     if (Deno.memoryUsage().rss > most) Deno.exit(TOO_MUCH_MEMORY);
   }, LOOK_EVERY);
+}
+
+/** The thread that wrote to the pipe is no more, and so this one can. */
+function failThread(why?: string): void {
+  try {
+    writeEntry(fatalEntry(why || "The engine's thread has ended"));
+  } finally {
+    Deno.exit(1);
+  }
 }
 
 function ignoreSignals(): void {
@@ -135,6 +146,7 @@ export async function serveProcess(
 }
 
 async function serve(tell: Tell): Promise<void> {
+  tell({ type: "alive", life: await holdForLife() });
   const requests = new EntryReader();
   const first = read(requests);
   if (first === undefined) return;

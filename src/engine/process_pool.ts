@@ -6,7 +6,7 @@
 
 import type { Engine, EngineOptions, Executor } from "./engine.ts";
 import { ProcessEngine } from "./process_engine.ts";
-import { Starts } from "./starts.ts";
+import { readStartTimeout, Starts } from "./starts.ts";
 
 /** How a {@linkcode ProcessPool} is set up. */
 export interface ProcessPoolOptions {
@@ -26,6 +26,13 @@ export interface ProcessPoolOptions {
    * may have of it isn't known
    */
   readonly maxMemory?: number;
+  /**
+   * Milliseconds that a process may take to start and load its engine, which
+   * may have to be downloaded. `0` or `Infinity` sets no limit.
+   *
+   * @default {60000}
+   */
+  readonly startTimeout?: number;
   /**
    * More flags for the `deno run` that a process is: `["--config", "deno.json"]`
    * if `engine` is a name of your import map, permissions if it is a package
@@ -88,6 +95,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
   /** How many processes a server starts. */
   readonly size: number;
   readonly #options: ProcessPoolOptions;
+  readonly #startTimeout: number;
   readonly #engines = new Set<ProcessEngine>();
   readonly #starts = new Starts();
   readonly #closed = new AbortController();
@@ -96,7 +104,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
    * A pool without processes; they start with the server.
    *
    * @throws {RangeError} If `size` isn't a whole number from 1 to 64, or
-   * `maxMemory` isn't above 0.
+   * `maxMemory` isn't above 0, or `startTimeout` is negative.
    * @throws {TypeError} If `command` is empty.
    */
   constructor(options: ProcessPoolOptions = {}) {
@@ -124,13 +132,15 @@ export class ProcessPool implements Executor, AsyncDisposable {
     }
     this.size = size;
     this.#options = options;
+    this.#startTimeout = readStartTimeout("process pool", options.startTimeout);
   }
 
   /**
    * Starts a process with an engine. A server does that itself.
    *
    * @throws {EngineLoadError} If the process can't be started, or the engine
-   * can't be loaded in it: the message says what to install or to allow.
+   * can't be loaded in it, or isn't within `startTimeout`: the message says
+   * what to install or to allow.
    * @throws {Error} If the pool is closed.
    */
   start(options: EngineOptions): Promise<Engine> {
@@ -166,6 +176,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
         }),
         flags,
         command,
+        startTimeout: this.#startTimeout,
         signal,
       });
     } catch (reason) {
@@ -179,7 +190,7 @@ export class ProcessPool implements Executor, AsyncDisposable {
    * requests.
    *
    * @throws {EngineLoadError} If one of them can't be started, or its engine
-   * can't be loaded: the message says what to install or to allow. It isn't
+   * can't be loaded, or isn't within `startTimeout`: the message says what to install or to allow. It isn't
    * tried again.
    *
    * @example

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { EngineLoadError } from "../errors.ts";
 import { Server } from "../server/server.ts";
 import { ENGINES } from "../testing/engines.ts";
+import { neverLoaded } from "../testing/fake_package.ts";
 import { runProgram } from "../testing/program.ts";
 import { commandFor } from "./process_command.ts";
 import { ProcessPool } from "./process_pool.ts";
@@ -12,6 +13,10 @@ Deno.test("ProcessPool refuses options that make no sense", () => {
   }
   for (const maxMemory of [0, -1, NaN]) {
     assertThrows(() => new ProcessPool({ maxMemory }), RangeError, "above 0");
+  }
+  for (const startTimeout of [-1, NaN]) {
+    const construct = () => new ProcessPool({ startTimeout });
+    assertThrows(construct, RangeError, `"startTimeout" must be >= 0`);
   }
   assertThrows(() => new ProcessPool({ command: [] }), TypeError, "a program");
 });
@@ -54,6 +59,13 @@ Deno.test("ProcessPool.ready() says once why a process can't be started", async 
   await assertRejects(refused, EngineLoadError, "Module not found");
   await assertRejects(() => server.ready, EngineLoadError, "Module not found");
   assertEquals(errors, ["EngineLoadError"]);
+});
+
+Deno.test("ProcessPool gives up a process that doesn't start", async () => {
+  await using pool = new ProcessPool({ size: 1, startTimeout: 1000 });
+  const start = () => pool.start({ engine: neverLoaded("for (;;)") });
+  await assertRejects(start, EngineLoadError, `"startTimeout"`);
+  assertEquals(pool.stats(), { size: 1, running: 0, abandoned: 0 });
 });
 
 Deno.test("ProcessPool.close() ends what is starting, and starts no more", async () => {

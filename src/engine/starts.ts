@@ -6,6 +6,64 @@
 
 import type { Engine } from "./engine.ts";
 
+/** What ends a start that hasn't come to anything. */
+export interface StartLimits {
+  /**
+   * Milliseconds that it may take.
+   *
+   * @default {Infinity}
+   */
+  readonly startTimeout?: number | undefined;
+  /** Aborted if it isn't wanted any more. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Milliseconds that an engine of a pool may take to start. */
+const START_TIMEOUT = 60_000;
+
+/** The longest that a timer takes. */
+const LONGEST = 0x7fff_ffff;
+
+/**
+ * What a pool's option `startTimeout` says, `Infinity` for no limit.
+ *
+ * @throws {RangeError} If it is negative, or no number.
+ */
+export function readStartTimeout(
+  pool: string,
+  startTimeout = START_TIMEOUT,
+): number {
+  if (startTimeout >= 0) return startTimeout || Infinity;
+  throw new RangeError(
+    `Cannot create ${pool}: "startTimeout" must be >= 0, received ` +
+      startTimeout,
+  );
+}
+
+/**
+ * Calls `giveUp` when a start has taken too long, or isn't wanted any more, at
+ * once if it isn't already. Returns what prevents that.
+ */
+export function notWithin(
+  { startTimeout = Infinity, signal }: StartLimits,
+  giveUp: (why: string) => void,
+): () => void {
+  const onAbort = () => giveUp("it isn't wanted any more");
+  const timer = startTimeout > LONGEST ? undefined : setTimeout(
+    () =>
+      giveUp(
+        `the engine isn't loaded after ${startTimeout} ms ("startTimeout")`,
+      ),
+    startTimeout,
+  );
+  signal?.addEventListener("abort", onAbort);
+  if (signal?.aborted) queueMicrotask(onAbort);
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  };
+}
+
 /** What a pool's `ready()` waits for. */
 export class Starts {
   readonly #underWay = new Set<Promise<Engine>>();

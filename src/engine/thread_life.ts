@@ -22,12 +22,16 @@ function locks(): Locks | undefined {
   return (navigator as { locks?: Locks }).locks;
 }
 
-/** Holds `name` as long as this thread lives; resolves when it is held. */
-export function holdForLife(name: string): Promise<void> {
+/**
+ * Holds a lock as long as this thread lives. Resolves with its name when it is
+ * held.
+ */
+export function holdForLife(): Promise<string> {
+  const name = `perspective ${crypto.randomUUID()}`;
   return new Promise((resolve) => {
-    if (locks() === undefined) return resolve();
+    if (locks() === undefined) return resolve(name);
     locks()!.request(name, {}, () => {
-      resolve();
+      resolve(name);
       return new Promise(() => {});
     });
   });

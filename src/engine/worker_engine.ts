@@ -5,9 +5,7 @@
  */
 
 import { clearImmediate, setImmediate } from "node:timers";
-// Puts the worker's module into what `deno cache` fetches.
-import type {} from "../../worker.ts";
-import { EngineLoadError, toError } from "../errors.ts";
+import { toError } from "../errors.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { Engine, EngineListener, EngineOptions } from "./engine.ts";
@@ -18,9 +16,14 @@ import {
   requestLength,
   writeRequest,
 } from "./entries.ts";
-import { LONGEST_ENTRY, newRing, RingReader, RingWriter } from "./ring.ts";
+import { LONGEST_ENTRY, RingReader, RingWriter } from "./ring.ts";
 import { onThreadEnd } from "./thread_life.ts";
-import type { FromWorker, Rings, ToWorker } from "./worker_messages.ts";
+import type { FromWorker, ToWorker } from "./worker_messages.ts";
+import {
+  type StartedWorker,
+  startWorker,
+  type WorkerStartOptions,
+} from "./worker_start.ts";
 
 /**
  * Turns of the event loop in which this thread looks for answers by itself
@@ -69,7 +72,7 @@ export class WorkerEngine implements Engine {
   #isReading = false;
   #state: "open" | "lost" | "closed" = "open";
 
-  private constructor(worker: Worker, line: Line, rings: Rings, life: string) {
+  private constructor({ worker, line, rings, life }: StartedWorker) {
     this.#worker = worker;
     this.line = line;
     this.#requests = new RingWriter(rings.requests);
@@ -95,34 +98,14 @@ export class WorkerEngine implements Engine {
   /**
    * Starts a worker and loads the engine in it.
    *
-   * @throws {EngineLoadError} If the worker can't be started, or the engine
-   * can't be loaded there.
+   * @throws {EngineLoadError} If the worker can't be started or ends, if the
+   * engine can't be loaded there, or if it takes too long.
    */
-  static start({ engine }: EngineOptions): Promise<WorkerEngine> {
-    const { promise, resolve, reject } = Promise.withResolvers<WorkerEngine>();
-    const worker = new Worker(new URL("../../worker.ts", import.meta.url), {
-      type: "module",
-      name: "perspective",
-    });
-    const rings = { requests: newRing(), answers: newRing() };
-    const life = `perspective ${crypto.randomUUID()}`;
-    const refuse = (message: string) => {
-      worker.terminate();
-      reject(new EngineLoadError(engine, message));
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      refuse(`Cannot start a worker: ${event.message}`);
-    };
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if (data.type === "ready") {
-        post(worker, { type: "start", engine, rings, life });
-      } else if (data.type === "refused") refuse(data.message);
-      else if (data.type === "started") {
-        resolve(new WorkerEngine(worker, data.line, rings, life));
-      }
-    };
-    return promise;
+  static async start(
+    { engine }: EngineOptions,
+    options?: WorkerStartOptions,
+  ): Promise<WorkerEngine> {
+    return new WorkerEngine(await startWorker(engine, options));
   }
 
   /** See {@linkcode Engine.listen}. */

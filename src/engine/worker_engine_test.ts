@@ -14,6 +14,7 @@ import {
   answering,
   BusyPackage,
   fakePackage,
+  neverLoaded,
   spinning,
 } from "../testing/fake_package.ts";
 import {
@@ -339,6 +340,47 @@ Deno.test("WorkerEngine.start() says why an engine can't be loaded", async () =>
     EngineLoadError,
   );
   assertStringIncludes(error.message, "Module not found");
+});
+
+Deno.test("WorkerEngine.start() says that its worker has ended", async () => {
+  const endings = {
+    "self.close()": "it ended before its engine was loaded",
+    'setTimeout(() => { throw new Error("late") })': "Uncaught Error: late",
+  };
+  for (const [load, why] of Object.entries(endings)) {
+    const { message } = await assertRejects(
+      () => WorkerEngine.start({ engine: neverLoaded(load) }),
+      EngineLoadError,
+    );
+    assertEquals(message, `Cannot start a worker: ${why}`);
+  }
+});
+
+Deno.test("WorkerEngine.start() takes no longer than it may", async () => {
+  const options = { engine: neverLoaded() };
+  const { message } = await assertRejects(
+    () => WorkerEngine.start(options, { startTimeout: 500 }),
+    EngineLoadError,
+  );
+  assertEquals(
+    message,
+    `Cannot start a worker: the engine isn't loaded after 500 ms ` +
+      `("startTimeout")`,
+  );
+});
+
+Deno.test("WorkerEngine.start() can be called off", async () => {
+  const gone = new AbortController();
+  const starting = [neverLoaded(), ENGINES["3"]].map((engine) =>
+    WorkerEngine.start({ engine }, { signal: gone.signal })
+  );
+  starting.push(WorkerEngine.start({ engine: ENGINES["3"] }, {
+    signal: AbortSignal.abort(),
+  }));
+  gone.abort();
+  for (const it of starting) {
+    await assertRejects(() => it, EngineLoadError, "it isn't wanted any more");
+  }
 });
 
 Deno.test("WorkerEngine tells when its engine is lost", async () => {

@@ -39,16 +39,18 @@ export interface WorkerScope {
 const BREATHE_EVERY = 1_000;
 
 /** Serves an engine to the main thread. */
-export function hostEngine(scope: WorkerScope): void {
+export async function hostEngine(scope: WorkerScope): Promise<void> {
   scope.onmessage = ({ data }) => {
     if (data.type === "start") start(scope, data);
   };
-  scope.postMessage({ type: "ready" }, []);
+  // Before the package is loaded, which may be what the thread ends at.
+  const life = await holdForLife();
+  scope.postMessage({ type: "ready", life }, []);
 }
 
 async function start(
   scope: WorkerScope,
-  { engine: specifier, rings, life }: Start,
+  { engine: specifier, rings }: Start,
 ): Promise<void> {
   let engine: LocalEngine;
   try {
@@ -69,7 +71,6 @@ async function start(
     executed: () => {}, // measured below
   });
   const payloads = new Payloads(scope);
-  await holdForLife(life);
   scope.postMessage({ type: "started", line: engine.line }, []);
   await serve(engine, new RingReader(rings.requests), answers, payloads);
 }

@@ -3,7 +3,8 @@
  *
  * ```text
  *   main                                worker
- *                     ◄─ ready          its module has run: it listens now
+ *                     ◄─ ready          its module has run: it listens now,
+ *                                       and its end can be noticed
  *   start ─►
  *                     ◄─ started        its engine is loaded
  *   entries ═►        ◄═ entries        in rings, any number of times
@@ -35,8 +36,6 @@ export type ToWorker =
     readonly type: "start";
     readonly engine: string;
     readonly rings: Rings;
-    /** What to hold as long as the thread lives: see `thread_life.ts`. */
-    readonly life: string;
   }
   /** The payload of a request. It isn't written to any more. */
   | { readonly type: "payload"; readonly bytes: SharedArrayBuffer };
@@ -44,7 +43,11 @@ export type ToWorker =
 /** From the worker. */
 export type FromWorker =
   /** It listens. What is posted before that is lost (ENGINE 7.3). */
-  | { readonly type: "ready" }
+  | {
+    readonly type: "ready";
+    /** What it holds as long as its thread lives: see `thread_life.ts`. */
+    readonly life: string;
+  }
   /** The engine is loaded. */
   | { readonly type: "started"; readonly line: Line }
   /** The engine can't be loaded. */

@@ -5,7 +5,7 @@
  */
 
 import type { Engine, EngineOptions, Executor } from "./engine.ts";
-import { Starts } from "./starts.ts";
+import { readStartTimeout, Starts } from "./starts.ts";
 import { WorkerEngine } from "./worker_engine.ts";
 
 /** How a {@linkcode WorkerPool} is set up. */
@@ -26,6 +26,13 @@ export interface WorkerPoolOptions {
    * @default the pool's size
    */
   readonly maxAbandoned?: number;
+  /**
+   * Milliseconds that a worker may take to start and load its engine, which may
+   * have to be downloaded. `0` or `Infinity` sets no limit.
+   *
+   * @default {60000}
+   */
+  readonly startTimeout?: number;
 }
 
 /** What a {@linkcode WorkerPool} has running. */
@@ -58,17 +65,19 @@ export class WorkerPool implements Executor, AsyncDisposable {
   /** How many workers a server starts. */
   readonly size: number;
   readonly #maxAbandoned: number;
+  readonly #startTimeout: number;
   readonly #engines = new Set<Engine>();
-  /** Their threads go on. */
-  readonly #abandoned = new Set<Engine>();
+  /** How many were given up whose threads go on. */
+  #abandoned = 0;
   readonly #starts = new Starts();
-  #closed = false;
+  readonly #closed = new AbortController();
 
   /**
    * A pool without workers; they start with the server.
    *
    * @throws {RangeError} If `size` isn't a whole number from 1 to 64, or
-   * `maxAbandoned` neither a whole number from 0 up nor `Infinity`.
+   * `maxAbandoned` neither a whole number from 0 up nor `Infinity`, or
+   * `startTimeout` is negative.
    */
   constructor(options: WorkerPoolOptions = {}) {
     const { size = Math.min(navigator.hardwareConcurrency + 1, 5) } = options;
@@ -88,6 +97,7 @@ export class WorkerPool implements Executor, AsyncDisposable {
     }
     this.size = size;
     this.#maxAbandoned = maxAbandoned;
+    this.#startTimeout = readStartTimeout("worker pool", options.startTimeout);
   }
 
   /** What it has running. */
@@ -95,19 +105,20 @@ export class WorkerPool implements Executor, AsyncDisposable {
     return {
       size: this.size,
       running: this.#engines.size,
-      abandoned: this.#abandoned.size,
+      abandoned: this.#abandoned,
     };
   }
 
   /**
    * Starts a worker with an engine. A server does that itself.
    *
-   * @throws {EngineLoadError} If the engine can't be loaded in a worker.
+   * @throws {EngineLoadError} If the engine can't be loaded in a worker, or
+   * isn't within `startTimeout`.
    * @throws {Error} If the pool is closed, or more workers hang than
    * `maxAbandoned` allows.
    */
   start(options: EngineOptions): Promise<Engine> {
-    const { size: hanging } = this.#abandoned;
+    const hanging = this.#abandoned;
     if (hanging > this.#maxAbandoned) {
       return Promise.reject(
         new Error(
@@ -122,25 +133,46 @@ export class WorkerPool implements Executor, AsyncDisposable {
   }
 
   async #start(options: EngineOptions): Promise<Engine> {
-    const engine = this.#closed ? undefined : await WorkerEngine.start(options);
-    if (engine === undefined || this.#closed) {
+    const { signal } = this.#closed;
+    const engine = signal.aborted
+      ? undefined
+      : await this.#startWorker(options, signal);
+    if (engine === undefined || signal.aborted) {
       engine?.close();
       throw new Error("Cannot start an engine: the worker pool is closed");
     }
     this.#engines.add(engine);
     engine.onEnd = () => this.#engines.delete(engine);
-    engine.onAbandoned = (ended) => {
-      this.#abandoned.add(engine);
-      ended.then(() => this.#abandoned.delete(engine));
-    };
+    engine.onAbandoned = (ended) => this.#countAbandoned(ended);
     return engine;
+  }
+
+  async #startWorker(
+    options: EngineOptions,
+    signal: AbortSignal,
+  ): Promise<WorkerEngine | undefined> {
+    try {
+      return await WorkerEngine.start(options, {
+        startTimeout: this.#startTimeout,
+        signal,
+        onAbandoned: (ended) => this.#countAbandoned(ended),
+      });
+    } catch (reason) {
+      if (signal.aborted) return undefined;
+      throw reason;
+    }
+  }
+
+  #countAbandoned(ended: Promise<void>): void {
+    this.#abandoned++;
+    ended.then(() => this.#abandoned--);
   }
 
   /**
    * Resolves when all workers that servers have asked for so far take requests.
    *
    * @throws {EngineLoadError} If one of them can't be started, or its engine
-   * can't be loaded: the message says what to install or to allow. It isn't
+   * can't be loaded, or isn't within `startTimeout`: the message says what to install or to allow. It isn't
    * tried again.
    *
    * @example
@@ -157,14 +189,14 @@ export class WorkerPool implements Executor, AsyncDisposable {
   }
 
   /**
-   * Ends all workers. Close the server first: what it is asked after that
-   * fails. Safe to call twice.
+   * Ends all workers, also those that are starting. Close the server first:
+   * what it is asked after that fails. Safe to call twice.
    */
-  close(): Promise<void> {
-    this.#closed = true;
+  async close(): Promise<void> {
+    this.#closed.abort();
     for (const engine of this.#engines) engine.close();
     this.#engines.clear();
-    return Promise.resolve();
+    await this.#starts.settled();
   }
 
   /** Calls {@linkcode WorkerPool.close}. */

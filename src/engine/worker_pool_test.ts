@@ -3,7 +3,7 @@ import { EngineLoadError } from "../errors.ts";
 import { NO_BYTES, Reframed } from "../protocol/frame.ts";
 import { Server } from "../server/server.ts";
 import { ENGINES } from "../testing/engines.ts";
-import { BusyPackage } from "../testing/fake_package.ts";
+import { BusyPackage, neverLoaded } from "../testing/fake_package.ts";
 import { runProgram } from "../testing/program.ts";
 import type { WorkerEngine } from "./worker_engine.ts";
 import { WorkerPool } from "./worker_pool.ts";
@@ -18,6 +18,27 @@ Deno.test("WorkerPool refuses a maxAbandoned that is no count", () => {
   for (const maxAbandoned of [-1, 1.5, NaN, -Infinity]) {
     const construct = () => new WorkerPool({ maxAbandoned });
     assertThrows(construct, RangeError, `"maxAbandoned" must be`);
+  }
+});
+
+Deno.test("WorkerPool refuses a startTimeout that is none", () => {
+  for (const startTimeout of [-1, NaN]) {
+    const construct = () => new WorkerPool({ startTimeout });
+    assertThrows(construct, RangeError, `"startTimeout" must be >= 0`);
+  }
+});
+
+Deno.test("WorkerPool gives up a worker that doesn't start, and counts it while it goes on", async () => {
+  using busy = new BusyPackage(0);
+  await using pool = new WorkerPool({ size: 1, startTimeout: 3000 });
+  const load = "const end = Date.now() + 4000; while (Date.now() < end);";
+  const start = () => pool.start({ engine: neverLoaded(load) });
+  await assertRejects(start, EngineLoadError, `"startTimeout"`);
+  assertEquals(pool.stats(), { size: 1, running: 0, abandoned: 1 });
+  await assertRejects(() => pool.ready(), EngineLoadError, `"startTimeout"`);
+  (await pool.start({ engine: busy.specifier })).close();
+  while (pool.stats().abandoned > 0) {
+    await new Promise((resolve) => setTimeout(resolve));
   }
 });
 
@@ -156,6 +177,18 @@ Deno.test("WorkerPool.close() ends what servers have started, and starts no more
   await assertRejects(() => table.size(), Error, "closed");
   await using late = new Server({ executor, onError });
   await assertRejects(() => late.ready, Error, "the worker pool is closed");
+});
+
+Deno.test("WorkerPool.close() ends what is starting", async () => {
+  const pool = new WorkerPool({ size: 1, startTimeout: 0 });
+  const starting = pool.start({ engine: neverLoaded() });
+  const refused = assertRejects(
+    () => starting,
+    Error,
+    "Cannot start an engine: the worker pool is closed",
+  );
+  await pool.close();
+  await refused;
 });
 
 const PROGRAM = `

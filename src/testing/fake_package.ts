@@ -45,6 +45,12 @@ export function answering(length: string): string {
   `;
 }
 
+/** The specifier of a package that does what `load` says, and then isn't loaded. */
+export function neverLoaded(load = ""): string {
+  const source = `${load}; await new Promise(() => {});`;
+  return `data:text/javascript,${encodeURIComponent(source)}`;
+}
+
 /** The specifier of an engine that takes so long, and says when it begins. */
 export class BusyPackage implements Disposable {
   readonly #channel = new BroadcastChannel(crypto.randomUUID());
