@@ -21,6 +21,7 @@ import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
 import { EarlySession } from "./early_session.ts";
 import { type LocalClient, newLocalClient } from "./local_client.ts";
+import { Reload } from "./reload.ts";
 import type { NewSessionOptions, ServerSession } from "./server_session.ts";
 
 /** How much may be in what a session sends that isn't trusted. */
@@ -265,6 +266,7 @@ export class Server implements AsyncDisposable {
   readonly #open: () => Promise<Router>;
   readonly #onLost: ServerOptions["onLost"];
   readonly #guard = new Guard();
+  #reloading: Reload | undefined;
   #router: Router | undefined;
   #closed: Promise<void> | undefined;
 
@@ -323,9 +325,9 @@ export class Server implements AsyncDisposable {
     const timeout = timeouts(options.requestTimeout);
     this.#onLost = options.onLost;
     const limits = payloadLimits(options.guards?.data);
-    const newRouter = (engines: readonly Engine[]) => {
+    const newRouter = (engines: readonly Engine[]): Router => {
       const { line } = engines[0]!;
-      return new Router(engines, {
+      const router: Router = new Router(engines, {
         inspector: {
           data: (kind, content) =>
             this.#guard.check(kind, content, { line, limits }),
@@ -342,9 +344,10 @@ export class Server implements AsyncDisposable {
         now: () => performance.now(),
         timeout,
         spawn: executor && (() => executor.start({ engine })),
-        onLost: () => this.#reload(),
+        onLost: () => this.#onRouterLost(router),
         onPollRequest: onPollRequest && (() => this.#askToPoll(onPollRequest)),
       });
+      return router;
     };
     this.#open = () => startAll(executor ?? INLINE, engine).then(newRouter);
     // The router is there as soon as the engines are.
@@ -466,14 +469,21 @@ export class Server implements AsyncDisposable {
   /**
    * Ends all sessions, answers their open requests with an error, and gives
    * the tables' memory back. Tables of a foreign server stay where they are.
-   * Safe to call twice.
+   * What `onLost` is at fails, and isn't reported. Safe to call twice.
    */
   close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#guard.close();
-    return this.#closed ??= this.#opening.then(
-      (router) => router.close(),
-      () => {}, // It never opened, which `ready` tells.
-    );
+    await Promise.all([
+      this.#reloading?.callOff(),
+      this.#opening.then(
+        (router) => router.close(),
+        () => {}, // It never opened, which `ready` tells.
+      ),
+    ]);
   }
 
   /** Calls {@linkcode Server.close}. */
@@ -481,30 +491,42 @@ export class Server implements AsyncDisposable {
     await this.close();
   }
 
+  /** One that is lost before it is in use isn't replaced: its reload fails. */
+  #onRouterLost(router: Router): void {
+    const isInUse = this.#router === router;
+    if (this.#onLost !== undefined && isInUse) this.#reload(this.#onLost);
+  }
+
   /** Has the program make its tables again, on new engines. */
-  async #reload(): Promise<void> {
-    const onLost = this.#onLost;
-    if (onLost === undefined) return;
+  async #reload(onLost: NonNullable<ServerOptions["onLost"]>): Promise<void> {
+    if (this.#closed !== undefined) return;
+    const reload = this.#reloading = new Reload(
+      this.#open(),
+      (router) => onLost(this.#newClientOf(router)),
+    );
     try {
-      const router = await this.#open();
-      if (this.#closed !== undefined) return await router.close();
-      const client = newLocalClient(
-        loadPackage(this.#engine).then((it) => it.newClient),
-        (send) => router.openSession({ send }),
-        this.#onError,
-      );
-      try {
-        await onLost(client);
-      } catch (reason) {
-        await router.close();
-        throw reason;
-      }
-      if (this.#closed !== undefined) return await router.close();
+      const router = await reload.done;
+      if (router === undefined) return;
       this.#router = router;
       this.#opening = Promise.resolve(router);
     } catch (reason) {
+      if (this.#closed !== undefined) return;
       this.#onError(toError(reason), { stage: "hook" });
+    } finally {
+      this.#reloading = undefined;
     }
+  }
+
+  /** A client of engines that aren't in use yet. */
+  #newClientOf(router: Router): LocalClient {
+    return newLocalClient(
+      loadPackage(this.#engine).then((it) => it.newClient),
+      (send) => {
+        this.#assertOpen();
+        return router.openSession({ send });
+      },
+      this.#onError,
+    );
   }
 
   #assertOpen(): void {
