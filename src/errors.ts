@@ -5,7 +5,7 @@
  */
 
 /**
- * The engine's package can't be loaded. The message says what to install or
+ * The engine's package can't be loaded, or no engine of it can be started. The message says what to install or
  * which permission to give; `cause` is what the runtime said.
  */
 export class EngineLoadError extends Error {
@@ -22,9 +22,15 @@ export class EngineLoadError extends Error {
 }
 
 /**
- * The engine is gone, and with it every table: a trap in WebAssembly leaves
- * it in a state from which it doesn't recover. Sessions are closed, and new
- * connections are refused with 503.
+ * The engine is gone, or all of them, and with it every table: a trap in
+ * WebAssembly leaves it in a state from which it doesn't recover. Sessions are
+ * closed, and new connections are refused with 503, until `onLost` has made the
+ * tables again on new engines.
+ *
+ * Without an executor the engine was on this very thread. Then there can't be
+ * another one there, `onLost` isn't called, and the program has to be started
+ * again. Until it is, the rest of it works on, and so do servers that have an
+ * executor, or another engine package.
  */
 export class ServerLostError extends Error {
   /** The class, for logs and for errors that crossed a thread. */

@@ -9,6 +9,7 @@ import { LocalEngine } from "../engine/local_engine.ts";
 import { DEFAULT_ENGINE, loadPackage } from "../engine/package.ts";
 import { type ForeignServer, SessionEngine } from "../engine/session_engine.ts";
 import {
+  EngineLoadError,
   type OnError,
   safeOnError,
   type ServerLostError,
@@ -39,7 +40,10 @@ export interface ServerOptions {
    * @default {"npm:@finos/perspective@3.8.0"}
    */
   readonly engine?: string;
-  /** Runs the engine somewhere else; by default it runs on this thread. */
+  /**
+   * Runs the engine somewhere else; by default it runs on this thread, where one
+   * that is lost can't be replaced (see {@linkcode ServerOptions.onLost}).
+   */
   readonly executor?: Executor;
   /**
    * Requests that one session may have in flight, asked and not answered,
@@ -167,7 +171,16 @@ export interface ServerOptions {
    * of a server with new, empty engines; when it has made the tables again, and
    * the promise that it returns is resolved, that server takes the place of the
    * lost one. Until then, and for ever without this callback, sessions can't be
-   * opened. If it throws, the server stays lost.
+   * opened. If it throws, or the new engines are lost meanwhile, the server stays
+   * lost.
+   *
+   * Without an `executor` it isn't called: the engine was on this very thread,
+   * and there can't be another one of that package there, in this server or any
+   * other, since all engines of a thread share one WebAssembly memory. The
+   * program itself goes on, and is told ({@linkcode ServerOptions.onError}); it
+   * has to be started again, or to go on with a server that has an executor. A
+   * request that doesn't come back keeps the whole thread, and with it the
+   * program: then nothing is called any more.
    */
   readonly onLost?: (client: LocalClient) => void | Promise<void>;
   /**
@@ -323,7 +336,8 @@ export class Server implements AsyncDisposable {
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
     const timeout = timeouts(options.requestTimeout);
-    this.#onLost = options.onLost;
+    // On this thread there won't be another engine (ENGINE 6.1).
+    this.#onLost = executor && options.onLost;
     const limits = payloadLimits(options.guards?.data);
     const newRouter = (engines: readonly Engine[]): Router => {
       const { line } = engines[0]!;
@@ -557,7 +571,16 @@ function later(ms: number, callback: () => void): () => void {
 const INLINE: Executor = {
   async start({ engine }) {
     const { newServer, line } = await loadPackage(engine);
-    return new LocalEngine(newServer(), line);
+    try {
+      return new LocalEngine(newServer(), line);
+    } catch (reason) {
+      throw new EngineLoadError(
+        engine,
+        `Cannot start an engine on this thread: ${toError(reason).message}. ` +
+          `Start the program again, or use an executor`,
+        reason,
+      );
+    }
   },
 };
 

@@ -22,6 +22,7 @@ import {
   text,
   uint,
 } from "../testing/frames.ts";
+import { runProgram } from "../testing/program.ts";
 import { openSocket, serve } from "../testing/serve.ts";
 import { Server, type ServerOptions } from "./server.ts";
 
@@ -336,6 +337,55 @@ Deno.test("Server refuses what a session has too much of in flight", async () =>
     );
   }
 });
+
+const LOSE = `
+  import { Server, WorkerPool } from "MOD";
+  const [engine, other] = Deno.args;
+  const onError = ({ name }, { stage }) => console.log(stage, name);
+  const onLost = () => console.log("reloading");
+  const lost = new Server({ engine, onError, onLost });
+  const before = new Server({ engine, onError, onLost });
+  const table = await lost.newLocalClient().table({ x: [1] });
+  await before.ready;
+  const e = "(".repeat(3000) + "1" + ")".repeat(3000);
+  const view = table.view({ columns: ["e"], expressions: { e } });
+  await view.catch(() => console.log("rejected"));
+  const size = async (options) => {
+    await using server = new Server({ onError, onLost, ...options });
+    await server.ready;
+    const table = await server.newLocalClient().table({ x: [1, 2] });
+    console.log("rows:", await table.size());
+  };
+  const said = ({ message }) => console.log(message.replace(/: .*\\. S/, ": … S"));
+  await size({ engine }).catch(said);
+  await using executor = new WorkerPool({ size: 1 });
+  await size({ engine, executor });
+  await size({ engine: other });
+  await lost.close();
+  // This one learns of it when it is asked.
+  await before.newLocalClient().table({ x: [1] }).catch(() => {});
+  await before.close();
+`;
+
+for (const engine of Object.values(ENGINES)) {
+  Deno.test(`An engine that is lost on this thread has no successor there, but elsewhere (${engine})`, async () => {
+    const other = Object.values(ENGINES).find((it) => it !== engine)!;
+    const source = LOSE.replace("MOD", import.meta.resolve("../../mod.ts"));
+    const flags = ["--quiet", "--no-check", "-A"];
+    const { stdout, stderr } = await runProgram(source, flags, [engine, other]);
+    assertEquals(`${stdout}${stderr}`.split("\n"), [
+      "engine ServerLostError",
+      "rejected",
+      "engine EngineLoadError",
+      "Cannot start an engine on this thread: … Start the program again, or " +
+      "use an executor",
+      "rows: 2",
+      "rows: 2",
+      "engine ServerLostError",
+      "",
+    ]);
+  });
+}
 
 Deno.test("WorkerPool checks its size", async () => {
   for (const size of [0, 1.5, -1, 65, NaN]) {
