@@ -9,6 +9,7 @@ import process from "node:process";
 import os from "node:os";
 import { EngineLoadError, toError } from "../errors.ts";
 import type { Line } from "../protocol/kinds.ts";
+import { NO_PORT } from "../protocol/table_copy.ts";
 import type { ForeignServer } from "./session_engine.ts";
 import type { PackageServer } from "./wasm_server.ts";
 
@@ -102,30 +103,40 @@ function advice(error: Error): string {
     `downloads it`;
 }
 
+/** What the package says of rows that are to be counted. */
+const COUNTED =
+  `Cannot send table to port \`${NO_PORT}\`, which does not exist.`;
+
 /** One at a time, since it changes what other code sees. */
 let turn: Promise<unknown> = Promise.resolve();
 
 /**
- * Imports a package without two habits of `@perspective-dev/client` 5.5.1
- * (ENGINE 9.3, 9.4): it copies the whole of `process.env`, which takes an
- * unrestricted `--allow-env`, and it ends the process on SIGINT before the
- * program's own listener gets to shut down.
+ * Imports a package without three habits of `@perspective-dev/client` 5.5.1
+ * (ENGINE 9.3 to 9.5): it copies the whole of `process.env`, which takes an
+ * unrestricted `--allow-env`; it ends the process on SIGINT before the program's
+ * own listener gets to shut down; and it writes to stderr that rows are for a
+ * port that isn't there, which is how the rows of a copied table are counted.
  *
  * While the package loads, the environment can be read name by name, as ever,
- * but lists no names.
+ * but lists no names. Of `console.error` it then has one that doesn't say that.
  */
 function guarded<T>(load: () => Promise<T>): Promise<T> {
   const run = async () => {
     const { env } = process;
     const { tmpdir } = os;
+    const { error } = console;
     const before = new Set(process.listeners("SIGINT"));
     process.env = unlisted(env);
     os.tmpdir = () => mayRead("TMPDIR") ? tmpdir() : "/tmp";
+    console.error = (...said) => {
+      if (said[0] !== COUNTED) error.apply(console, said);
+    };
     try {
       return await load();
     } finally {
       process.env = env;
       os.tmpdir = tmpdir;
+      console.error = error;
       for (const listener of process.listeners("SIGINT")) {
         if (!before.has(listener) && exits(listener)) {
           process.off("SIGINT", listener);

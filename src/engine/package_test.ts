@@ -31,6 +31,43 @@ Deno.test("loadPackage() leaves the program its environment and its signals", as
   assertEquals(JSON.parse(stdout), ["5", "hidden", true, true, ["mine"]]);
 });
 
+Deno.test("An engine says nothing of rows that are counted for a copy, but of any other port", async () => {
+  const url = (module: string) => JSON.stringify(import.meta.resolve(module));
+  const { stdout, stderr } = await runProgram(
+    `
+    import { LocalEngine } from ${url("./local_engine.ts")};
+    import { loadPackage } from ${url("./package.ts")};
+    import { Reframed, utf8 } from ${url("../protocol/frame.ts")};
+    import { countRequest } from ${url("../protocol/table_copy.ts")};
+    import { frame, message, text, uint } from ${url("../testing/frames.ts")};
+    const { error } = console;
+    const { newServer, line } = await loadPackage(${JSON.stringify(FIVE)});
+    const engine = new LocalEngine(newServer(), line);
+    const kinds = [];
+    engine.listen({
+      frame: (bytes) => kinds.push(bytes.length),
+      executed() {},
+      heap() {},
+    });
+    const t = utf8("t");
+    const rows = message(text(4, '[{ "x": 1 }]'));
+    const send = (kind, fill) =>
+      engine.send(new Reframed(0, t, frame(0, "", kind, fill)), kind, true);
+    send(27, (it) => it.tag(1, 2).bytes(rows));
+    engine.send(countRequest(0, t, 3), 33, true);
+    send(33, (it) => (it.tag(1, 2).bytes(rows), uint(2, 7)(it)));
+    console.log(kinds.length, console.error === error);
+    console.error("mine");
+    `,
+    ["--no-check", "--quiet", "-A"],
+  );
+  assertEquals([stdout, stderr.split("\n")], ["3 true\n", [
+    "Cannot send table to port `7`, which does not exist.",
+    "mine",
+    "",
+  ]]);
+});
+
 for (const engine of ["npm:@finos/perspective@3.8.0", FIVE]) {
   Deno.test(`loadPackage() needs little to load ${engine}`, async () => {
     const { stdout, stderr } = await runProgram(

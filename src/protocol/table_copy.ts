@@ -51,7 +51,7 @@ export interface CopyStep {
 const INDEX = "__INDEX__";
 
 /** A port that no table has: its rows are counted and dropped (ENGINE 1.5). */
-const NO_PORT = 0xffff_fff0;
+export const NO_PORT = 0xffff_fff0;
 
 /** Rows that are only counted, in one request: 6 to 25 ms in both engines. */
 const MOST_COUNTED = 200_000;
