@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Kind } from "../../protocol/kinds.ts";
-import { errorOf } from "../../testing/frames.ts";
+import { errorOf, makeView, uint } from "../../testing/frames.ts";
 import {
   flush,
   type LogTimedEngine,
@@ -10,7 +10,15 @@ import {
   rowsIn,
 } from "../../testing/routing.ts";
 
-const { TABLE_SIZE, TABLE_UPDATE, TABLE_REPLACE } = Kind;
+const {
+  GET_HOSTED_TABLES,
+  MAKE_TABLE,
+  TABLE_MAKE_VIEW,
+  TABLE_SIZE,
+  TABLE_UPDATE,
+  TABLE_REPLACE,
+  VIEW_SCHEMA,
+} = Kind;
 
 /** The engines that live, which are the last ones. */
 const live = (engines: readonly LogTimedEngine[], count: number) =>
@@ -210,4 +218,42 @@ Deno.test({
     const [read] = client.got.filter((it) => it.kind === TABLE_SIZE);
     assertEquals(rowsIn(read!), ["a", "b"]);
   },
+});
+
+Deno.test("What the next primary makes, those hear of who had subscribed to the last", async () => {
+  // Invariant 7
+  const { engines, settle, open, client } = await recoveringTable(3);
+  const reader = open();
+  reader.ask(1, "", GET_HOSTED_TABLES, uint(1, 1));
+  for (const [i, name] of ["v", "w"].entries()) {
+    client.ask(6 + i, "t", TABLE_MAKE_VIEW, makeView(name));
+    await settle();
+  }
+  client.take();
+  // It is at something long, after which reads and changes take turns.
+  client.ask(3, "w", VIEW_SCHEMA);
+  engines[1]!.step(1e5);
+  client.ask(4, "w", VIEW_SCHEMA);
+  client.ask(8, "w", VIEW_SCHEMA);
+  client.ask(5, "u", MAKE_TABLE, rows("u"));
+  engines[0]!.die("x");
+  await settle();
+  assertEquals(client.got.map((it) => it.msgId).toSorted(), [3, 4, 5, 8]);
+  assertEquals(reader.got.map((it) => it.msgId), [1]);
+});
+
+Deno.test("What is made in the moment in which a new engine is lost isn't made on the next one before its copy", async () => {
+  // Invariant 1
+  const { engines, settle, clock, client } = await recoveringTable(3);
+  engines[2]!.die("x");
+  await flush();
+  assertEquals(engines.map(({ waiting }) => waiting.length), [0, 1, 0, 0]);
+  client.ask(2, "u", MAKE_TABLE, rows("u"));
+  engines[3]!.die("y");
+  engines[0]!.run();
+  await settle();
+  clock.advance(1000);
+  await settle();
+  const { log } = engines[4]!;
+  assertEquals([log.tables, log.faults], [{ t: ["a"], u: ["u"] }, []]);
 });

@@ -119,6 +119,8 @@ export class Fill {
 
   /** Takes changes, with one poll, that all other engines have been given. */
   take(made: readonly Job[]): void {
+    // Whatever it was called off for: they will be in the next copy.
+    if (this.#isOff) return this.#missed.add(made);
     const now: Job[] = [];
     const later = new Map<Group, Job[]>();
     for (const job of made) {

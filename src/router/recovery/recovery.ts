@@ -451,7 +451,7 @@ export class Recovery {
       if (subscribed === undefined || subscribed.view !== undefined) continue;
       if (later.has(msgId)) continue;
       const step = { frame: subscribed.frame, kind };
-      next.send(host.newJob(step, this, undefined));
+      next.sendInOrder([host.newJob(step, this, undefined)]);
     }
   }
 
