@@ -27,6 +27,8 @@ export interface RouteOwner {
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void;
   /** A request of so many bytes won't be heard of any more. */
   done(size: number): void;
+  /** A subscription has another `msg_id` at the engines. */
+  moved(from: number, to: number): void;
   /** One of its changes was answered. */
   changeAnswered(): void;
   /** An engine was lost at something that it asked, which is tried once more. */

@@ -36,6 +36,15 @@ interface Batch {
   isFull: boolean;
 }
 
+/** A replica that is to execute changes first. */
+interface HandOver {
+  readonly next: Replica;
+  /** See {@linkcode Sequencer.handOver}. */
+  move(): boolean;
+  /** Whether it does now. */
+  done(isPrimary: boolean): void;
+}
+
 /** What the sequencer tells of. */
 export interface SequencerOwner {
   /** The tables that `table` is computed from: a read of it is a read of these. */
@@ -104,6 +113,8 @@ export class Sequencer {
   #isWanted = false;
   /** Only collect for now. */
   #isPaused = false;
+  /** Only collect until this is done. */
+  #handOver: HandOver | undefined;
   /** Batches that were full, in all and since all replicas had caught up. */
   #full = 0;
   #fullInARow = 0;
@@ -180,6 +191,7 @@ export class Sequencer {
 
   #advance(): void {
     if (this.#isPaused) return;
+    this.#tryHandOver();
     if (this.#collected.length > 0) this.#retry();
     if (this.#open !== undefined && this.#mayPoll()) this.#close();
     this.#send();
@@ -205,6 +217,48 @@ export class Sequencer {
     return this.#closed.flatMap(({ changes }) => changes);
   }
 
+  /**
+   * Has `next` execute changes first, from where all have been given the same
+   * and the primary has executed it; changes collect until then. There, before
+   * any of them is made, `move` moves what belongs to the primary, if it can.
+   *
+   * Resolves with whether it could, and neither of the two was lost before.
+   */
+  handOver(next: Replica, move: () => boolean): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.settlePrimary();
+    this.#handOver = { next, move, done: resolve };
+    this.#advance();
+    return promise;
+  }
+
+  /** The primary stays what it is, where `next` was to take its place. */
+  keepPrimary(next = this.#handOver?.next): void {
+    if (this.#handOver?.next !== next) return;
+    this.#handOver?.done(false);
+    this.#handOver = undefined;
+  }
+
+  #tryHandOver(): void {
+    const handOver = this.#handOver;
+    if (handOver === undefined || this.#primary.behind > 0) return;
+    if (this.#unfinished().length > 0) return;
+    this.#handOver = undefined;
+    const { next, move, done } = handOver;
+    const isMoved = move();
+    if (isMoved) {
+      this.#primary.isPrimary = false;
+      next.isPrimary = true;
+      this.#swap(next);
+    }
+    done(isMoved);
+  }
+
+  #swap(next: Replica): void {
+    this.#others = this.#others.map((it) => it === next ? this.#primary : it);
+    this.#primary = next;
+  }
+
   /** Whether changes of `owner` are yet to be given to all. */
   hasChangesOf(owner: object): boolean {
     return this.#waiting.has(owner) ||
@@ -219,6 +273,7 @@ export class Sequencer {
    * order, wait to be tried again, but for those of `refused` (Invariant 6).
    */
   promote(next: Replica, refused: (change: Change) => boolean): void {
+    this.keepPrimary();
     const batches = this.#unfinished();
     this.#closed = [];
     this.#open = undefined;
@@ -231,8 +286,7 @@ export class Sequencer {
       this.#forwarded = number;
       this.#give(answered, failed);
     }
-    this.#others = this.#others.map((it) => it === next ? this.#primary : it);
-    this.#primary = next;
+    this.#swap(next);
     const collected = this.#collected;
     this.#collected = again.filter((it) => !refused(it)).concat(collected);
     for (const { owner } of this.#collected) this.#waiting.add(owner);
@@ -342,7 +396,8 @@ export class Sequencer {
 
   /** Adds `change` to a batch, if it may be made now. */
   #mayTake(change: Change): boolean {
-    if (this.#isPaused || this.#waiting.has(change.owner)) return false;
+    if (this.#isPaused || this.#handOver !== undefined) return false;
+    if (this.#waiting.has(change.owner)) return false;
     if (change.deaths !== undefined && !this.#owner.mayRisk()) return false;
     const byProgram = this.#owner.onPollRequest !== undefined;
     // Reads that wait there would come between it and its poll.

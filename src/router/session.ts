@@ -229,6 +229,11 @@ export class Session implements RouteOwner, Holding {
     } else this.#send(toClient, roleOf(msgId, route, frame, header));
   }
 
+  /** See {@linkcode RouteOwner.moved}. */
+  moved(from: number, to: number): void {
+    this.#subscriptions.moved(from, to);
+  }
+
   /** Takes the answer to a `table_delete`. */
   deleted(
     msgId: number,

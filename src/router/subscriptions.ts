@@ -124,6 +124,13 @@ export class Subscriptions {
     this.#of(view).delete(msgId);
   }
 
+  /** One that belongs to no view has another `msg_id` at the engines. */
+  moved(from: number, to: number): void {
+    for (const ids of [this.#live, this.#all]) {
+      if (ids.delete(from)) ids.add(to);
+    }
+  }
+
   /** Tells those who want to know that `view` has been deleted. */
   tellDeleted(view: View): void {
     const { router } = this.#asker;

@@ -18,10 +18,11 @@ import type { Clock } from "../watchdog.ts";
 import { Errand } from "./errand.ts";
 import { Fill, type FillHost } from "./fill.ts";
 import { Missed } from "./missed.ts";
+import { type MoveHost, moveSubscriptions } from "./move_subscriptions.ts";
 import { type Place, restore, type RestoreHost } from "./restore.ts";
 
 /** What {@linkcode Recovery} needs of the router. */
-export interface RecoveryHost extends FillHost, RestoreHost {
+export interface RecoveryHost extends FillHost, RestoreHost, MoveHost {
   /** All engines. */
   readonly replicas: readonly Replica[];
   /** The views that engines have. */
@@ -127,6 +128,8 @@ export class Recovery {
   /** Engines whose heap is too large. */
   readonly #outgrown = new Set<Replica>();
   #retiring: Replica | undefined;
+  /** It is the primary again when there is nothing to be copied any more. */
+  #formerPrimary: Replica | undefined;
   #isOver = false;
   /** When views were under way at a death. */
   readonly #viewDeaths = new WeakMap<EngineView, number[]>();
@@ -183,6 +186,7 @@ export class Recovery {
     const message = `Engine ${replica.index} is lost${at}: ${error.message}`;
     host.report(new EngineFaultError(message, { cause: error }));
     this.#callOff(replica, error);
+    host.sequencer.keepPrimary(replica);
     const healthy = this.#healthy();
     if (healthy.length === 0) return this.#end(error);
     const poison = this.#blame(running, replica, by);
@@ -272,6 +276,7 @@ export class Recovery {
 
   #stop(): void {
     this.#isOver = true;
+    this.#host.sequencer.keepPrimary();
     this.#queue.length = 0;
     for (const cancel of this.#cancels.values()) cancel();
     const why = new LostError("The server is closed");
@@ -508,6 +513,8 @@ export class Recovery {
     if (this.#isOver) return void await engine.close();
     this.#queue.splice(this.#queue.indexOf(replica), 1);
     replica.attach(engine);
+    await this.#freeDonor();
+    if (replica.state !== "filling") throw new LostError("It is lost already");
     const donor = this.#fewestViews();
     const missed = this.#missedOf(replica);
     const fill = this.#fill = new Fill(host, replica, donor, missed);
@@ -526,6 +533,37 @@ export class Recovery {
     this.#pauses.set(replica, { ms, since: this.#options.now() });
     host.wake();
     this.#recycleNext();
+    if (this.#queue.length === 0) await this.#handBack();
+  }
+
+  /**
+   * Has another engine execute changes first where the copy would be read from
+   * the one that does: whoever writes would wait for it.
+   */
+  async #freeDonor(): Promise<void> {
+    const donor = this.#fewestViews();
+    const others = this.#healthy().filter((it) => it !== donor);
+    if (!donor.isPrimary || others.length === 0) return;
+    const next = others.reduce((a, b) => b.views < a.views ? b : a);
+    if (await this.#handOver(next)) this.#formerPrimary = donor;
+  }
+
+  /** Has it first again where nobody's views are in the way of changes. */
+  async #handBack(): Promise<void> {
+    const former = this.#formerPrimary;
+    this.#formerPrimary = undefined;
+    const { views } = this.#host.sequencer.primary;
+    if (former?.state !== "up" || former.views >= views) return;
+    await this.#handOver(former);
+  }
+
+  #handOver(next: Replica): Promise<boolean> {
+    const host = this.#host;
+    const from = host.sequencer.primary;
+    return host.sequencer.handOver(
+      next,
+      () => moveSubscriptions(host, this, from, next),
+    );
   }
 
   /**
