@@ -71,6 +71,20 @@ export function madePort(
   return frame(msgId, table, body.tag(1, 0).uint32(port).join());
 }
 
+/**
+ * The answer to `table_delete` of a table that `join` is made of, in the
+ * engine's own words.
+ */
+export function isSourceOf(
+  join: string,
+  msgId: number,
+  entity: Uint8Array,
+): Uint8Array {
+  const message =
+    `Cannot delete table: it is a source for join table "${join}"`;
+  return errorAnswer(msgId, entity, message);
+}
+
 /** An answer of `kind` without content, as `view_remove_on_update` has it. */
 export function emptyAnswer(
   msgId: number,

@@ -314,6 +314,15 @@ export function* restoreSteps(
       };
   }
   yield* countSteps(table, meta.isIndexed ? 0 : next - rows, msgId);
+  yield* portSteps(table, ports, msgId);
+}
+
+/** Makes `ports` ports. */
+export function* portSteps(
+  table: Uint8Array,
+  ports: number,
+  msgId = 0,
+): Generator<CopyStep, void> {
   for (let i = 0; i < ports; i++) {
     const kind = Kind.TABLE_MAKE_PORT;
     yield { frame: simpleRequest(msgId, table, kind), kind };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorAnswer, viewNotFound } from "../protocol/answers.ts";
+import { errorAnswer, isSourceOf, viewNotFound } from "../protocol/answers.ts";
 import { readdress, Reframed } from "../protocol/frame.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, SERVER_ERROR } from "../protocol/kinds.ts";
@@ -65,13 +65,17 @@ export function change(
   }
   // Whatever can't be read is found before anybody waits for an answer.
   const to = targetOf(asker, frame, header, viewName !== undefined);
-  const msgId = asker.register(header, table, onMade(asker, frame, header));
+  const { tables } = asker.router;
+  const made = onMade(asker, frame, header, to);
+  const msgId = asker.register(header, table, made);
   const size = header.end;
+  if (to.sources !== undefined) tables.joining(to.sources);
   try {
     send(asker, changed(asker, frame, header, msgId, source), kind, to);
   } catch (reason) {
     // It couldn't be rewritten, or there is no memory for it.
     asker.release(msgId, size);
+    if (to.sources !== undefined) tables.joined(to.sources);
     throw reason;
   }
 }
@@ -110,12 +114,17 @@ function deleteTable(
   const entity = entityBytes(frame, header);
   const table = entityOf(frame, header);
   const isLazy = !isImmediate(contentOf(frame, header));
-  if (router.waits && tables.isUnsure(table)) return asker.hold(frame);
+  const isJoin = tables.isJoin(table);
+  const isUnsure = tables.isUnsure(table) ||
+    isJoin && tables.isJoining(table);
+  if (router.waits && isUnsure) return asker.hold(frame);
+  const join = tables.joinOf(table);
+  if (isJoin && join !== undefined) {
+    return asker.reply(isSourceOf(join, header.msgId, entity));
+  }
   router.views.release(table);
-  if (
-    tables.hasViews(table) &&
-    !tables.isSource(table) // then the engine says no, in other words
-  ) {
+  // Of a source the engine says no, in other words.
+  if (tables.hasViews(table) && join === undefined) {
     if (!isLazy) {
       const message = "Cannot delete table with views";
       return asker.reply(errorAnswer(header.msgId, entity, message));
@@ -128,7 +137,7 @@ function deleteTable(
     }
   }
   if (tables.hasViews(table)) {
-    if (isLazy && !tables.isSource(table)) tables.deleteLazily(table);
+    if (isLazy && join === undefined) tables.deleteLazily(table);
   } else if (router.waits && tables.isOpen(table)) {
     // Views that clients don't have any more still have to go.
     return asker.hold(frame);
@@ -179,13 +188,16 @@ function onMade(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
+  { sources }: Target,
 ): Partial<Route> | undefined {
-  const made = rememberMade(asker, frame, header);
+  const made = rememberMade(asker, frame, header, sources);
   if (made === undefined) return undefined;
+  const { tables } = asker.router;
   const { msgId } = header;
   const entity = entityBytes(frame, header);
   return {
     take: (answer, { kind, bodyStart, bodyEnd }) => {
+      if (sources !== undefined) tables.joined(sources);
       if (kind !== SERVER_ERROR) made();
       asker.reply(readdress(msgId, entity, answer, bodyStart, bodyEnd));
     },
@@ -196,12 +208,12 @@ function rememberMade(
   asker: Asker,
   frame: Uint8Array,
   header: RequestHeader,
+  sources: readonly string[] | undefined,
 ): (() => void) | undefined {
   const { tables } = asker.router;
   const { kind, bodyStart, bodyEnd } = header;
   const name = entityOf(frame, header);
-  if (kind === Kind.MAKE_JOIN_TABLE) {
-    const sources = joinedTables(contentOf(frame, header));
+  if (sources !== undefined) {
     const body = frame.slice(bodyStart, bodyEnd);
     const request = new Reframed(0, entityBytes(frame, header).slice(), body);
     return () => tables.addJoin(name, sources, request);

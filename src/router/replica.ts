@@ -34,6 +34,8 @@ export interface Job extends Waiting {
   readonly view?: EngineView | undefined;
   /** Whether the router asks it for itself, to replace an engine. */
   readonly isErrand?: boolean | undefined;
+  /** Whether the primary has answered it with an error. */
+  readonly isRefused?: boolean;
   /** At how many deaths of an engine it was under way. */
   deaths?: number;
 }

@@ -12,10 +12,16 @@ import {
   ServerLostError,
   toError,
 } from "../errors.ts";
-import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
+import { errorAnswer, isSourceOf, simpleRequest } from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
-import { Kind, kindInfo, kindName, type Line } from "../protocol/kinds.ts";
+import {
+  Kind,
+  kindInfo,
+  kindName,
+  type Line,
+  SERVER_ERROR,
+} from "../protocol/kinds.ts";
 import type { Inspector } from "./inspection.ts";
 import type { Later } from "./lingering.ts";
 import {
@@ -660,11 +666,19 @@ export class Router
 
   /** See {@linkcode SessionHost.deleteTable}. */
   deleteTable(table: string, waiting: readonly number[]): void {
-    const route = ownRoute(Kind.TABLE_DELETE, (answer) => {
+    const tell = (answer: Uint8Array, header: Header) => {
       for (const id of waiting) {
-        this.#dispatch(id, this.#routes.get(id), answer);
+        this.#dispatch(id, this.#routes.get(id), answer, header);
       }
-    });
+    };
+    const join = this.tables.joinOf(table);
+    if (join !== undefined && this.tables.isJoin(table)) {
+      const answer = isSourceOf(join, 0, NO_BYTES);
+      const header = newHeader();
+      readHeader(answer, header);
+      return tell(answer, header);
+    }
+    const route = ownRoute(Kind.TABLE_DELETE, tell);
     const msgId = this.register(route);
     const isImmediate = 1;
     this.change(
@@ -766,7 +780,10 @@ export class Router
     if (route?.subscription) replica.pushed(msgId);
     const isChange = this.waits && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
-    if (isChange) this.sequencer.answered(msgId, false);
+    if (isChange) {
+      const isRefused = this.#header.kind === SERVER_ERROR;
+      this.sequencer.answered(msgId, false, isRefused);
+    }
     try {
       this.#dispatch(msgId, route, frame);
     } catch (reason) {

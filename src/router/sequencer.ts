@@ -31,6 +31,8 @@ interface Batch {
   readonly open: Set<number>;
   /** Those that it failed. */
   readonly failed: Set<number>;
+  /** Those that it answered with an error. */
+  readonly refused: Set<number>;
   bytes: number;
   /** Whether something didn't go in any more. */
   isFull: boolean;
@@ -172,14 +174,16 @@ export class Sequencer {
   }
 
   /**
-   * The primary has answered the change `msgId`, or failed it. To be called
-   * before anybody is told, so that whatever is read then comes after it.
+   * The primary has answered the change `msgId`, which it may have refused, or
+   * failed it. To be called before anybody is told, so that whatever is read
+   * then comes after it.
    */
-  answered(msgId: number, failed: boolean): void {
+  answered(msgId: number, failed: boolean, isRefused = false): void {
     // It answers in order, so this is the first that isn't answered in full.
     const batch = this.#closed.find((it) => it.open.has(msgId)) ?? this.#open;
     if (!batch?.open.delete(msgId)) return;
     if (failed) batch.failed.add(msgId);
+    if (isRefused) batch.refused.add(msgId);
     if (batch !== this.#open) this.#forward();
   }
 
@@ -280,11 +284,11 @@ export class Sequencer {
     this.#unsent = [];
     this.#isWanted = this.#isAsked = false;
     const again: Change[] = [];
-    for (const { changes, open, failed, number } of batches) {
+    for (const { changes, open, failed, refused, number } of batches) {
       const answered = changes.filter(({ frame }) => !open.has(frame!.msgId));
       again.push(...changes.filter(({ frame }) => open.has(frame!.msgId)));
       this.#forwarded = number;
-      this.#give(answered, failed);
+      this.#give(answered, failed, refused);
     }
     this.#swap(next);
     const collected = this.#collected;
@@ -430,6 +434,7 @@ export class Sequencer {
       ports: new Map(),
       open: new Set(),
       failed: new Set(),
+      refused: new Set(),
       bytes: 0,
       isFull: false,
     };
@@ -543,18 +548,27 @@ export class Sequencer {
   /** Gives the others what the primary has polled and answered in full. */
   #forward(): void {
     while (this.#closed.length > 0 && this.#closed[0]!.open.size === 0) {
-      const { number, changes, failed } = this.#closed.shift()!;
+      const { number, changes, failed, refused } = this.#closed.shift()!;
       this.#forwarded = number;
-      this.#give(changes, failed);
+      this.#give(changes, failed, refused);
     }
   }
 
   /** Gives the others what the primary has answered, with one poll. */
-  #give(changes: readonly Change[], failed: ReadonlySet<number>): void {
+  #give(
+    changes: readonly Change[],
+    failed: ReadonlySet<number>,
+    refused: ReadonlySet<number>,
+  ): void {
     // Without a msg_id: nobody waits for these answers.
     const made: Job[] = changes
       .filter(({ frame }) => !failed.has(frame!.msgId))
-      .map((it) => ({ ...it, frame: it.frame!.withMsgId(0), poll: false }));
+      .map((it) => ({
+        ...it,
+        frame: it.frame!.withMsgId(0),
+        poll: false,
+        isRefused: refused.has(it.frame!.msgId),
+      }));
     made.push({ ...made.pop() ?? POLL, poll: true });
     for (const replica of this.#others) {
       if (replica.state === "up") this.#sendMade(replica, made);

@@ -25,6 +25,8 @@ interface Join {
   readonly sources: readonly string[];
   /** The request that made it, in bytes of its own. */
   readonly request: Reframed;
+  /** How often `table_make_port` was answered. */
+  ports: number;
 }
 
 /** One table, as long as it has views or waits to be deleted. */
@@ -54,6 +56,8 @@ const NOBODY: ReadonlyArray<() => void> = [];
 export class Tables {
   readonly #byName = new Map<string, Entry>();
   readonly #joins = new Map<string, Join>();
+  /** The sources of joins whose making isn't answered yet. */
+  readonly #joining = new Set<readonly string[]>();
   /** How the others were made; the first was made first. */
   readonly #origins = new Map<string, TableOrigin>();
 
@@ -181,8 +185,13 @@ export class Tables {
 
   /** `table` got another port. */
   addPort(table: string): void {
-    const origin = this.#origins.get(table);
-    if (origin !== undefined) origin.ports++;
+    const made = this.#origins.get(table) ?? this.#joins.get(table);
+    if (made !== undefined) made.ports++;
+  }
+
+  /** How many ports `table` has got. */
+  portsOf(table: string): number {
+    return (this.#origins.get(table) ?? this.#joins.get(table))?.ports ?? 0;
   }
 
   /** `table` got rows, of which so many said which number they have, or none. */
@@ -196,9 +205,30 @@ export class Tables {
     return this.#origins.get(table);
   }
 
+  /** An engine is asked for a join of `sources`, until {@linkcode Tables.joined}. */
+  joining(sources: readonly string[]): void {
+    this.#joining.add(sources);
+  }
+
+  /** It was answered, one way or the other. */
+  joined(sources: readonly string[]): void {
+    this.#joining.delete(sources);
+  }
+
+  /** Whether `table` may have become a source of a join. */
+  isJoining(table: string): boolean {
+    for (const it of this.#joining) if (it.includes(table)) return true;
+    return false;
+  }
+
   /** The join table `table` was made of `sources`, by `request`. */
   addJoin(table: string, sources: readonly string[], request: Reframed): void {
-    this.#joins.set(table, { sources, request });
+    this.#joins.set(table, { sources, request, ports: 0 });
+  }
+
+  /** Whether `table` is a join. */
+  isJoin(table: string): boolean {
+    return this.#joins.has(table);
   }
 
   /** The request that made the join table `table`; `undefined` if it is none. */
@@ -237,15 +267,14 @@ export class Tables {
   }
 
   /**
-   * Whether the engine refuses to delete `table`, views or no views, because a
-   * join is made of it. That doesn't protect joins themselves (ENGINE 9.14).
+   * A join that is made of `table`, which therefore can't be deleted, views or
+   * no views. The engine sees to that, but for joins (ENGINE 9.14).
    */
-  isSource(table: string): boolean {
-    if (this.#joins.has(table)) return false;
-    for (const { sources } of this.#joins.values()) {
-      if (sources.includes(table)) return true;
+  joinOf(table: string): string | undefined {
+    for (const [join, { sources }] of this.#joins) {
+      if (sources.includes(table)) return join;
     }
-    return false;
+    return undefined;
   }
 
   #entry(table: string): Entry {
@@ -268,6 +297,7 @@ export class Tables {
   clear(): void {
     this.#byName.clear();
     this.#joins.clear();
+    this.#joining.clear();
     this.#origins.clear();
   }
 }

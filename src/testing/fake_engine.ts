@@ -399,9 +399,11 @@ export class LogEngine {
   readonly onPoll = (): Uint8Array[] => {
     const pushes: Uint8Array[] = [];
     for (const [id, { table }] of this.#views) {
-      const ports = new Set(
-        this.#basesOf(table).flatMap((it) => [...this.#changed.get(it) ?? []]),
-      );
+      const changed = this.#basesOf(table)
+        .flatMap((it) => [...this.#changed.get(it) ?? []]);
+      // Through whichever its sources are changed, a join pushes one port.
+      const isJoin = this.#tables.get(table)?.sources !== undefined;
+      const ports = new Set(isJoin ? changed.map(() => 0) : changed);
       for (const { msgId, kind, entity, withRows } of this.#subscriptions) {
         if (entity !== id || kind !== Kind.VIEW_ON_UPDATE) continue;
         for (const port of ports) {
@@ -466,6 +468,13 @@ export class LogEngine {
     const table = this.#tables.get(entity);
     if (table === undefined) return refuse(`No table ${entity}`);
     if (kind === Kind.TABLE_DELETE) {
+      const isSource = [...this.#tables.values()].some(({ sources }) =>
+        sources?.includes(entity)
+      );
+      if (isSource && table.sources === undefined) {
+        return refuse("It is a source");
+      }
+      if (isSource) this.faults.push(`${entity} is deleted, though a source`);
       this.#tables.delete(entity);
       const pushes = this.#subscriptions
         .filter((it) =>

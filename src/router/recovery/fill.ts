@@ -5,7 +5,7 @@
  */
 
 import { simpleRequest } from "../../protocol/answers.ts";
-import { type Reframed, utf8 } from "../../protocol/frame.ts";
+import { NO_BYTES, type Reframed, utf8 } from "../../protocol/frame.ts";
 import { Kind } from "../../protocol/kinds.ts";
 import {
   addCopyRequest,
@@ -16,13 +16,14 @@ import {
   lastIndexRequest,
   makeCopyRequest,
   nextIndex,
+  portSteps,
   rangeRows,
   restoreSteps,
   rowsOf,
 } from "../../protocol/table_copy.ts";
 import type { Job, Replica } from "../replica.ts";
 import type { Step } from "../session_host.ts";
-import type { Tables } from "../tables.ts";
+import type { TableOrigin, Tables } from "../tables.ts";
 import { Errand, type ErrandHost } from "./errand.ts";
 import type { Missed } from "./missed.ts";
 
@@ -34,6 +35,24 @@ export interface FillHost extends ErrandHost {
   settlePrimary(): readonly Job[];
 }
 
+/** A table as it is where it is copied. */
+interface Copied extends Readonly<TableOrigin> {
+  readonly table: string;
+}
+
+/** A join as it is there, which isn't copied, but made. */
+interface Made {
+  readonly table: string;
+  readonly request: Reframed;
+  readonly ports: number;
+}
+
+/** Changes that do nothing where they are refused. */
+const NOTHING_IF_REFUSED: ReadonlySet<number> = new Set([
+  Kind.MAKE_JOIN_TABLE,
+  Kind.TABLE_DELETE,
+]);
+
 /** Tables that are copied at one place in the order of changes. */
 interface Group {
   readonly tables: string[];
@@ -43,8 +62,6 @@ interface Group {
    * - `"there"`: it is done at once
    */
   state: "waiting" | "copying" | "there";
-  /** Changes that are in the copy, though they are yet to be forwarded. */
-  copied: ReadonlySet<number>;
   /** Changes that come after the copy, those with one poll together. */
   readonly held: Array<readonly Job[]>;
 }
@@ -82,11 +99,12 @@ export class Fill {
     this.#groups = host.tables.groups().map((tables) => ({
       tables,
       state: "waiting",
-      copied: new Set(),
       held: [],
     }));
     for (const group of this.#groups) {
-      for (const table of group.tables) this.#byTable.set(table, group);
+      for (const table of group.tables) {
+        this.#byTable.set(table, group);
+      }
     }
   }
 
@@ -125,10 +143,9 @@ export class Fill {
     const later = new Map<Group, Job[]>();
     for (const job of made) {
       if (job.frame === undefined) continue; // a poll alone
+      // It had no effect, and might have one where not all is there yet.
+      if (job.isRefused && NOTHING_IF_REFUSED.has(job.kind)) continue;
       const group = this.#groupOf(job);
-      // A join isn't copied, but made: see #groupOf.
-      const isJoin = job.sources !== undefined;
-      if (!isJoin && group?.copied.has(job.change)) continue;
       if (group === undefined || group.state === "there") now.push(job);
       else if (group.state === "waiting") this.#missed.add([job]);
       else {
@@ -143,29 +160,33 @@ export class Fill {
 
   /** What a change has to wait for; `undefined` for nothing. */
   #groupOf({ table, sources }: Job): Group | undefined {
-    const known = this.#byTable.get(table!);
-    if (known !== undefined || sources === undefined) return known;
-    // A new join: it comes with the last of what it is made of.
-    const groups = this.#groups.filter(({ tables, state }) =>
-      state !== "there" && tables.some((it) => sources.includes(it))
+    const name = table!;
+    if (sources === undefined) return this.#byTable.get(name);
+    // A new join: it comes with the last of what it is made of, and not before
+    // what had its name.
+    const awaited = new Set(
+      [name, ...sources].map((it) => this.#byTable.get(it)),
     );
-    const last = groups.at(-1);
-    if (last === undefined) return undefined;
-    this.#byTable.set(table!, last);
-    if (last.state === "waiting") last.tables.push(table!);
+    const last = this.#groups.findLast((it) =>
+      it.state !== "there" && awaited.has(it)
+    );
+    if (last === undefined) {
+      this.#byTable.delete(name);
+      return undefined;
+    }
+    this.#byTable.set(name, last);
+    if (last.state === "waiting") {
+      for (const group of awaited) {
+        const at = group?.tables.indexOf(name) ?? -1;
+        if (at >= 0) group!.tables.splice(at, 1);
+      }
+      last.tables.push(name);
+    }
     return last;
   }
 
   async #copy(group: Group): Promise<void> {
     const { donor } = this;
-    const { tables } = this.#host;
-    // From this place in the order on: nothing may come between these.
-    const copied = this.#host.settlePrimary();
-    group.state = "copying";
-    if (donor.isPrimary) {
-      group.copied = new Set(copied.map(({ change }) => change));
-      this.#missed.add(copied.filter((it) => group.tables.includes(it.table!)));
-    }
     let isHolding = false;
     const send = (job: Job) => {
       if (isHolding) return donor.sendDuring(job);
@@ -173,25 +194,64 @@ export class Fill {
       donor.sendInOrder([job], true);
     };
     try {
-      for (const table of group.tables) {
-        if (tables.origin(table) === undefined) continue;
+      const { copies, joins } = await this.#findPlace(group, send);
+      for (const it of copies) {
         try {
-          await this.#copyTable(table, send);
+          await this.#copyTable(it, send);
         } catch (reason) {
           // It may have been deleted in front of this place.
-          if (this.#isOff || tables.origin(table) !== undefined) throw reason;
+          const isThere = this.#host.tables.origin(it.table) !== undefined;
+          if (this.#isOff || isThere) throw reason;
         }
       }
+      for (const it of joins) this.#makeJoin(it);
     } finally {
       if (isHolding && donor.state === "up") donor.letGo();
     }
-    const joins = group.tables.filter((it) =>
-      tables.joinRequest(it) !== undefined
-    );
-    for (const table of joins) {
-      const frame = tables.joinRequest(table)!;
-      this.#give(table, { frame, kind: Kind.MAKE_JOIN_TABLE });
+  }
+
+  /**
+   * Holds what changes on the donor from a place in the order on, and returns
+   * what `group` is there.
+   */
+  async #findPlace(
+    group: Group,
+    send: (job: Job) => void,
+  ): Promise<{ copies: readonly Copied[]; joins: readonly Made[] }> {
+    // There it is polled, so that it may be read.
+    this.#host.settlePrimary();
+    const isPrimarys = this.donor.isPrimary;
+    // What others have been given has been answered, and is known of here.
+    const now = isPrimarys ? undefined : this.#begin(group);
+    const kind = Kind.SERVER_SYSTEM_INFO;
+    await this.#errand.ask({
+      kind,
+      frame: (msgId) => simpleRequest(msgId, NO_BYTES, kind),
+      send,
+    });
+    // What the primary has been given, it has answered by now.
+    return now ?? this.#begin(group);
+  }
+
+  /** What `group` is now; what changes it from here on isn't in the copy. */
+  #begin(group: Group): { copies: Copied[]; joins: Made[] } {
+    group.state = "copying";
+    const { tables } = this.#host;
+    const copies: Copied[] = [];
+    const joins: Made[] = [];
+    for (const table of group.tables) {
+      const origin = tables.origin(table);
+      const request = tables.joinRequest(table);
+      const ports = tables.portsOf(table);
+      if (origin !== undefined) copies.push({ table, ...origin });
+      else if (request !== undefined) joins.push({ table, request, ports });
     }
+    return { copies, joins };
+  }
+
+  #makeJoin({ table, request, ports }: Made): void {
+    this.#give(table, { frame: request, kind: Kind.MAKE_JOIN_TABLE });
+    for (const step of portSteps(utf8(table), ports)) this.#give(table, step);
   }
 
   /** Has the new engine change `table`. */
@@ -200,9 +260,11 @@ export class Fill {
     this.#errand.tell(frame, { kind, table, send });
   }
 
-  async #copyTable(table: string, send: (job: Job) => void): Promise<void> {
+  async #copyTable(
+    { table, meta, ports, numbered }: Copied,
+    send: (job: Job) => void,
+  ): Promise<void> {
     const { donor } = this;
-    const { meta, ports, numbered } = this.#host.tables.origin(table)!;
     const name = utf8(table);
     const viewId = `copy-${crypto.randomUUID()}`;
     const view = utf8(viewId);

@@ -53,10 +53,13 @@ async function filling(count: number, options?: RecoveringOptions) {
       it.clock.advance(60_000);
     }
     assertEquals(it.states(), Array(count).fill("up"));
-    const [first, ...others] = alive().map(({ log }) => log.tables);
+    const [first, ...others] = alive().map(({ log }) => log);
     assertEquals(others.length, count - 1);
-    for (const other of others) assertEquals(other, first);
-    return first!;
+    for (const { tables, ports } of others) {
+      assertEquals([tables, ports], [first!.tables, first!.ports]);
+    }
+    assertEquals(alive().flatMap(({ log }) => log.faults), []);
+    return first!.tables;
   };
   return { ...it, alive, step, end };
 }
@@ -210,6 +213,83 @@ Deno.test("Fill makes joins again, behind what they are made of", async () => {
     const tv = [...t, ...v];
     assertEquals(tables, { t, u: ["b"], v, tv, tvt: [...tv, ...t] });
   }, { line: "5" });
+});
+
+for (const count of [2, 3]) {
+  const donor = count === 2 ? "the primary" : "another";
+  Deno.test(`Fill takes joins that are made, used and deleted meanwhile, from ${donor}`, async () => {
+    await atEachStep(count, ({ client }) => {
+      client.ask(10, "uv", MAKE_JOIN_TABLE, joining("u", "v"));
+      client.ask(11, "uv", TABLE_MAKE_PORT);
+      client.ask(12, "tv", TABLE_MAKE_PORT);
+      client.ask(13, "w", MAKE_TABLE, rows("d"));
+      // A join of joins, one of which is new.
+      client.ask(14, "all", MAKE_JOIN_TABLE, joining("uv", "tv"));
+      client.ask(15, "wu", MAKE_JOIN_TABLE, joining("w", "u"));
+      client.ask(16, "u", TABLE_UPDATE, rows("new"));
+      client.ask(17, "uv", TABLE_MAKE_PORT);
+      client.ask(18, "tvt", TABLE_DELETE);
+      client.ask(19, "wu", TABLE_DELETE);
+      // By the same name, of others.
+      client.ask(20, "wu", MAKE_JOIN_TABLE, joining("w", "t"));
+    }, (tables, { client }) => {
+      const [t, u, v] = [["a"], ["b", "new"], ["c"]];
+      const [tv, uv] = [[...t, ...v], [...u, ...v]];
+      const all = [...uv, ...tv];
+      const wu = ["d", ...t];
+      assertEquals(tables, { all, t, tv, u, uv, v, w: ["d"], wu });
+      assertEquals(client.got.filter(({ kind }) => kind === 50), []);
+      assertEquals(client.got.length, 11);
+    }, { line: "5" });
+  });
+
+  Deno.test(`Fill refuses what was refused, from ${donor}`, async () => {
+    await atEachStep(count, ({ client }) => {
+      client.ask(10, "uv", MAKE_JOIN_TABLE, joining("u", "v"));
+      client.ask(11, "u", TABLE_DELETE); // it is a source
+      client.ask(12, "tv", TABLE_DELETE); // so is this join
+      client.ask(13, "tw", MAKE_JOIN_TABLE, joining("t", "w"));
+      client.ask(14, "w", MAKE_TABLE, rows("d"));
+    }, (tables, { client }) => {
+      const names = ["t", "tv", "tvt", "u", "uv", "v", "w"];
+      assertEquals(Object.keys(tables), names);
+      const refused = client.got.filter(({ kind }) => kind === 50);
+      assertEquals(refused.map(({ msgId }) => msgId).sort(), [11, 12, 13]);
+    }, { line: "5" });
+  });
+
+  Deno.test(`Fill takes a table that a join has made way for, from ${donor}`, async () => {
+    await atEachStep(count, ({ client }) => {
+      client.ask(10, "tvt", TABLE_DELETE);
+      client.ask(11, "tvt", MAKE_TABLE, rows("d"));
+      client.ask(12, "tvt", TABLE_MAKE_PORT);
+      client.ask(13, "u", TABLE_DELETE);
+      client.ask(14, "u", MAKE_JOIN_TABLE, joining("t", "v"));
+      client.ask(15, "u", TABLE_MAKE_PORT);
+    }, (tables) => {
+      const tv = ["a", "c"];
+      assertEquals(tables, { t: ["a"], tv, tvt: ["d"], u: tv, v: ["c"] });
+    }, { line: "5" });
+  });
+}
+
+Deno.test("Fill knows a join that is being made when the primary is lost", async () => {
+  for (const count of [2, 3]) {
+    await atEachStep(count, ({ client, engines, states }) => {
+      client.ask(10, "uv", MAKE_JOIN_TABLE, joining("u", "v"));
+      client.ask(11, "uv", TABLE_MAKE_PORT);
+      const ups = states().filter((it) => it === "up").length;
+      if (ups > 1) engines[0]!.die("y");
+      client.ask(12, "u", TABLE_UPDATE, rows("new"));
+    }, (tables, { client }) => {
+      assertEquals(tables["uv"], ["b", "new", "c"]);
+      assertEquals(client.got.map(({ kind }) => kind), [
+        MAKE_JOIN_TABLE,
+        TABLE_MAKE_PORT,
+        TABLE_UPDATE,
+      ]);
+    }, { line: "5" });
+  }
 });
 
 Deno.test({

@@ -49,12 +49,16 @@ export class Missed {
     ports.set(port, before === undefined ? told : both(before, told));
   }
 
-  /** The ports of `tables` that subscription `msgId` hasn't been told of. */
+  /**
+   * The ports that subscription `msgId` hasn't been told of, where `tables` are
+   * what its view is on and, if that is a join, what it is made of. Views of a
+   * join are told of one port, whichever its sources are changed through.
+   */
   portsFor(tables: readonly string[], msgId: number): number[] {
     const missed = new Set<number>();
-    for (const table of tables) {
+    for (const [i, table] of tables.entries()) {
       for (const [port, told] of this.#tables.get(table) ?? []) {
-        if (!told.has(msgId)) missed.add(port);
+        if (!told.has(msgId)) missed.add(i === 0 ? port : 0);
       }
     }
     return [...missed];

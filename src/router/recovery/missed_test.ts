@@ -21,10 +21,13 @@ Deno.test("Missed.portsFor() tells each port of a view's tables once", () => {
   missed.add([change("t", 3), change("t"), change("t", 3), change("u", 4)]);
   missed.add([change("t", 5)]);
   assertEquals(missed.portsFor(["t"], 1), [3, 0, 5]);
-  assertEquals(missed.portsFor(["t", "u"], 1), [3, 0, 5, 4]);
+  assertEquals(missed.portsFor(["u"], 1), [4]);
+  // A join pushes port 0, whatever its sources are changed through.
+  assertEquals(missed.portsFor(["j", "t", "u"], 1), [0]);
   assertEquals(missed.portsFor(["v"], 1), []);
   missed.told(["t", "v"]);
-  assertEquals(missed.portsFor(["t", "u"], 1), [4]);
+  assertEquals(missed.portsFor(["t"], 1), []);
+  assertEquals(missed.portsFor(["j", "t", "u"], 1), [0]);
 });
 
 Deno.test("Missed.add() takes what views push, and nothing else", () => {
