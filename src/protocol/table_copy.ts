@@ -56,6 +56,9 @@ export const NO_PORT = 0xffff_fff0;
 /** Rows that are only counted, in one request: 6 to 25 ms in both engines. */
 const MOST_COUNTED = 200_000;
 
+/** More rows than any table has. */
+const ALL_ROWS = 0xffff_ffff;
+
 /** Values that one range of rows holds: see {@linkcode rangeRows}. */
 const RANGE_VALUES = 150_000;
 
@@ -81,13 +84,20 @@ export function readTableMeta(content: Uint8Array): TableMeta {
 
 /** The names of the columns in the content of an answer to `table_schema`. */
 export function columnsOf(content: Uint8Array): string[] {
+  return columnsIn(bytesOf(content));
+}
+
+/** The same in a `Schema`. */
+function columnsIn(schemaBytes: Uint8Array): string[] {
   const names: string[] = [];
-  forEachField(bytesOf(content), (_, schema, wireType) => {
+  forEachField(schemaBytes, (_, schema, wireType) => {
     if (wireType !== 2) return void schema.skip(wireType);
+    let name = ""; // which isn't written
     forEachField(schema.bytes(), (field, reader, innerType) => {
-      if (field === 1 && innerType === 2) names.push(reader.string());
+      if (field === 1 && innerType === 2) name = reader.string();
       else reader.skip(innerType, field);
     });
+    names.push(name);
   });
   return names;
 }
@@ -112,22 +122,82 @@ export function isCopyable(columns: readonly string[]): boolean {
 }
 
 /**
- * Makes the view that is read for the copy. Without an index the numbers of
- * rows are a column of it, which is computed; with one there is no need for
- * that, and the view costs a fifth on line 5, two thirds on line 3.
+ * Whether the content of a `make_table` makes a column of that name, as far as
+ * can be seen. CSV and Arrow don't: they say which numbers the rows have. No
+ * update ever writes to such a column, so it is of no use anyway.
+ */
+export function makesUncopyable(content: Uint8Array): boolean {
+  const all = bufferOf(content);
+  if (!all.includes(INDEX) && !ESCAPES.some((it) => all.includes(it))) {
+    return false;
+  }
+  let found = false;
+  forEachField(bytesOf(content), (field, reader, wireType) => {
+    if (wireType !== 2) return void reader.skip(wireType, field);
+    const bytes = reader.bytes();
+    if (field === 1) found = !isCopyable(columnsIn(bytes));
+    else if (FROM_JSON.has(field)) {
+      found = INDEX_KEY.test(bufferOf(bytes).toString("latin1"));
+    }
+  });
+  return found;
+}
+
+/** Fields of `MakeTableData`: rows, columns, and rows by line. */
+const FROM_JSON: ReadonlySet<number> = new Set([4, 5, 7]);
+
+/** How its letters are escaped, which nobody does who means no harm. */
+const ESCAPES = ["\\u004", "\\u005"];
+
+/** The name as a key in JSON, where any letter may be escaped. */
+const INDEX_KEY = new RegExp(
+  `"${
+    [...INDEX].map((it) => {
+      const code = it.charCodeAt(0).toString(16);
+      return `(?:${it}|\\\\u00${
+        code.replace(/[a-f]/, (d) => `[${d}${d.toUpperCase()}]`)
+      })`;
+    }).join("")
+  }"\\s*:`,
+);
+
+/**
+ * Whether the content of a change is CSV or Arrow that gives rows keys of its
+ * own, whatever is in the column that is the table's index.
+ */
+export function givesKeys(content: Uint8Array): boolean {
+  let found = false;
+  forEachField(bytesOf(content), (field, reader, wireType) => {
+    if (wireType !== 2) return void reader.skip(wireType, field);
+    const bytes = bufferOf(reader.bytes());
+    if (field === 2 || field === 3) found = bytes.includes(INDEX);
+  });
+  return found;
+}
+
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
+}
+
+/**
+ * Makes the view that is read for the copy. If it is `numbered`, the numbers of
+ * rows, or their keys, are a column of it, which is computed. Without an index
+ * it has to be, and with one where these aren't just what the index says.
+ * Otherwise there is no need for it, and the view costs a fifth on line 5, two
+ * thirds on line 3.
  */
 export function copyViewRequest(
   msgId: number,
   table: Uint8Array,
   viewId: string,
   columns: readonly string[],
-  { isIndexed }: TableMeta,
+  isNumbered: boolean,
 ): Reframed {
   const config = new BinaryWriter().tag(3, 2).fork().tag(2, 2).fork();
   for (const name of columns) config.tag(1, 2).string(name);
-  if (!isIndexed) config.tag(1, 2).string(INDEX);
+  if (isNumbered) config.tag(1, 2).string(INDEX);
   config.join().join();
-  if (!isIndexed) {
+  if (isNumbered) {
     config.tag(6, 2).fork()
       .tag(1, 2).string(INDEX)
       .tag(2, 2).string("index()")
@@ -141,7 +211,9 @@ export function copyViewRequest(
  * table of 1,000,000 rows and 6 columns these are 21,428, which take 5 to 15
  * ms to read and 15 to 45 ms to write.
  */
-export function rangeRows(columns: number): number {
+export function rangeRows(columns: number, isKeyed = false): number {
+  // Keys that are text can't be written but when the table is made.
+  if (isKeyed) return ALL_ROWS;
   return Math.max(1, Math.floor(RANGE_VALUES / (columns + 1)));
 }
 
@@ -211,12 +283,8 @@ const MOST_COUNTABLE = 1 << 20;
  * Arrow aren't counted here.
  */
 export function numberedRows(content: Uint8Array): number {
-  const start = Buffer.from(
-    content.buffer,
-    content.byteOffset,
-    Math.min(content.length, NAMES_WITHIN),
-  );
-  if (!start.includes(INDEX)) return 0;
+  const start = content.subarray(0, NAMES_WITHIN);
+  if (!bufferOf(start).includes(INDEX)) return 0;
   let rows = 0;
   forEachField(bytesOf(content), (field, reader, wireType) => {
     const count = COUNTS[field];

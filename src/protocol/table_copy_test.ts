@@ -26,6 +26,7 @@ import {
   isCopyable,
   lastIndexRequest,
   makeCopyRequest,
+  makesUncopyable,
   nextIndex,
   numberedRows,
   rangeRows,
@@ -45,12 +46,14 @@ function read(
   content: Uint8Array,
   ports: number,
   size: number,
+  isKeyed = false,
 ): TableCopy {
   const meta = readTableMeta(content);
+  const isNumbered = isKeyed || !meta.isIndexed;
   const columns = columnsOf(engine.ask("t", Kind.TABLE_SCHEMA));
   const rows = rowsOf(engine.ask("t", Kind.TABLE_SIZE));
   engine.send(
-    copyViewRequest(1, T, "copy", columns, meta),
+    copyViewRequest(1, T, "copy", columns, isNumbered),
     Kind.TABLE_MAKE_VIEW,
   );
   const ranges: Uint8Array[] = [];
@@ -227,14 +230,87 @@ for (const line of LINES) {
     const columns = columnsOf(engine.ask("t", Kind.TABLE_SCHEMA));
     assertEquals(isCopyable(columns), false);
     assertEquals(isCopyable(["a"]), true);
-    const meta = readTableMeta(hex(""));
     assertThrows(() =>
       engine.send(
-        copyViewRequest(1, T, "copy", columns, meta),
+        copyViewRequest(1, T, "copy", columns, true),
         Kind.TABLE_MAKE_VIEW,
       )
     );
     engine.close();
+  });
+}
+
+for (const line of LINES) {
+  Deno.test(`keys that aren't what the index says are copied, line ${line}`, async () => {
+    for (
+      const data of ["k,a,__INDEX__\nn,9,50\nm,8,51\n", [{ k: "n", a: 1 }]]
+    ) {
+      const [donor, copy] = [
+        await BareEngine.start(line),
+        await BareEngine.start(line),
+      ];
+      const content = donor.makeTable("t", data, text(1, "k"));
+      const isText = typeof data === "string";
+      const key = isText ? 52 : "x";
+      if (!isText) donor.change("t", [{ __INDEX__: key, a: 7 }]);
+      const size = rangeRows(2, true);
+      restore(copy, read(donor, content, 0, size, true));
+      const found = [donor, copy].map((engine) => {
+        if (!isText) engine.change("t", [{ __INDEX__: key, a: 8 }]);
+        engine.makeView("t", "v", { expression: ["n", "index()"] });
+        return engine.columns("v");
+      });
+      assertEquals(found[1], found[0]);
+      assertEquals(found[0]!.n, isText ? [50, 51] : ["n", "x"]);
+      donor.close();
+      copy.close();
+    }
+  });
+
+  Deno.test(`a column without a name is copied, line ${line}`, async () => {
+    const [donor, copy] = [
+      await BareEngine.start(line),
+      await BareEngine.start(line),
+    ];
+    const content = donor.makeTable("t", ",k,a\n0,x,1.5\n1,y,2.5\n");
+    restore(copy, read(donor, content, 0, 1));
+    for (const engine of [donor, copy]) {
+      engine.change("t", [{ "": 2, k: "z" }]);
+      engine.makeView("t", "v");
+    }
+    assertEquals(copy.columns("v"), {
+      "": [0, 1, 2],
+      k: ["x", "y", "z"],
+      a: [1.5, 2.5, null],
+    });
+    assertEquals(copy.arrow("v"), donor.arrow("v"));
+    donor.close();
+    copy.close();
+  });
+
+  Deno.test(`makesUncopyable() says which tables line ${line} makes with a column __INDEX__`, async () => {
+    const of = (field: number, value: string): Fill => text(field, value);
+    const cases: Fill[] = [
+      schemaOf({ a: 3, __INDEX__: 3 }),
+      schemaOf({ a: 3, index: 3 }),
+      of(2, "a,__INDEX__\n1,5\n"),
+      of(4, '[{"a":1,"__INDEX__":5}]'),
+      of(4, '[{"a":1,"\\u005f_\\u0049ND\\u0045X_\\u005F" : 5}]'),
+      of(4, '[{"a":"__INDEX__"},{"a":"\\"__INDEX__\\":\\u0041"}]'),
+      of(5, '{"a":[1],"__INDEX__":["x"]}'),
+      of(7, '{"a":1,"__INDEX__":5}\n{"a":2,"__INDEX__":6}\n'),
+      of(4, '[{"a":1,"x__INDEX__":5}]'),
+    ];
+    let uncopyable = 0;
+    for (const fill of cases) {
+      const engine = await BareEngine.start(line);
+      const content = engine.makeTable("t", fill);
+      const columns = columnsOf(engine.ask("t", Kind.TABLE_SCHEMA));
+      assertEquals(makesUncopyable(content), !isCopyable(columns));
+      if (!isCopyable(columns)) uncopyable++;
+      engine.close();
+    }
+    assertEquals(uncopyable, 5);
   });
 }
 

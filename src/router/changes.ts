@@ -16,7 +16,12 @@ import {
   updatePort,
   withFromView,
 } from "../protocol/requests.ts";
-import { numberedRows, readTableMeta } from "../protocol/table_copy.ts";
+import {
+  givesKeys,
+  makesUncopyable,
+  numberedRows,
+  readTableMeta,
+} from "../protocol/table_copy.ts";
 import { withStringifiedLists } from "../protocol/translate.ts";
 import type { Asker } from "./asker.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
@@ -26,6 +31,11 @@ import type { Views } from "./views.ts";
 
 /** Above this many bytes a change is copied once for all engines. */
 const SHARED_SIZE = 64 * 1024;
+
+const UNCOPYABLE =
+  'Cannot make table: no column may be named "__INDEX__", by which engines ' +
+  "take the numbers of rows. Such a table can't be copied when an engine is " +
+  "replaced; choose another name";
 
 /** Changes a table, makes one or deletes one. */
 export function change(
@@ -45,6 +55,10 @@ export function change(
       return asker.hold(frame);
     }
   }
+  if (
+    kind === Kind.MAKE_TABLE && asker.router.replaces &&
+    makesUncopyable(contentOf(frame, header))
+  ) return asker.refuse(frame, header, UNCOPYABLE);
   const table = entityBytes(frame, header);
   const viewName = takesData(kind) ? fromViewOf(frame, header) : undefined;
   let source: View | undefined;
@@ -220,9 +234,15 @@ function rememberMade(
   }
   if (!asker.router.replaces) return undefined;
   if (kind === Kind.TABLE_MAKE_PORT) return () => tables.addPort(name);
-  if (kind === Kind.TABLE_UPDATE) {
+  if (kind === Kind.TABLE_UPDATE || kind === Kind.TABLE_REPLACE) {
     const origin = tables.origin(name);
-    if (origin === undefined || origin.meta.isIndexed) return undefined;
+    if (origin === undefined) return undefined;
+    if (origin.meta.isIndexed) {
+      const isKeyed = origin.isKeyed || givesKeys(contentOf(frame, header));
+      return isKeyed === origin.isKeyed
+        ? undefined
+        : () => tables.addKeys(name);
+    }
     const rows = numberedRows(contentOf(frame, header));
     if (rows === 0 && origin.numbered === 0) return undefined;
     return () => tables.addNumbered(name, rows);
@@ -230,5 +250,9 @@ function rememberMade(
   if (kind !== Kind.MAKE_TABLE) return undefined;
   const { options, isIndexed } = readTableMeta(contentOf(frame, header));
   const meta = { options: options.slice(), isIndexed };
-  return () => tables.add(name, meta);
+  const isKeyed = isIndexed && givesKeys(contentOf(frame, header));
+  return () => {
+    tables.add(name, meta);
+    if (isKeyed) tables.addKeys(name);
+  };
 }

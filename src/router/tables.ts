@@ -10,6 +10,8 @@ import type { TableMeta } from "../protocol/table_copy.ts";
 /** What makes a table again on another engine, but for its rows. */
 export interface TableOrigin {
   readonly meta: TableMeta;
+  /** Whether rows have been given keys that may not be what its index says. */
+  isKeyed: boolean;
   /** How often `table_make_port` was answered. */
   ports: number;
   /**
@@ -180,7 +182,12 @@ export class Tables {
    */
   add(table: string, meta: TableMeta): void {
     if (this.#origins.has(table) || this.#joins.has(table)) return;
-    this.#origins.set(table, { meta, ports: 0, numbered: 0 });
+    this.#origins.set(table, {
+      meta,
+      isKeyed: false,
+      ports: 0,
+      numbered: 0,
+    });
   }
 
   /** `table` got another port. */
@@ -192,6 +199,12 @@ export class Tables {
   /** How many ports `table` has got. */
   portsOf(table: string): number {
     return (this.#origins.get(table) ?? this.#joins.get(table))?.ports ?? 0;
+  }
+
+  /** Rows of `table` have been given keys that may not be what its index says. */
+  addKeys(table: string): void {
+    const origin = this.#origins.get(table);
+    if (origin !== undefined) origin.isKeyed = true;
   }
 
   /** `table` got rows, of which so many said which number they have, or none. */

@@ -518,6 +518,40 @@ for (const [line, engine] of LINES) {
     });
   }
 
+  for (const size of [1, 2]) {
+    const isMade = size === 1;
+    const what = isMade ? "is made by one engine" : "isn't made by several";
+    Deno.test(`A table that couldn't be copied ${what} (${engine})`, async () => {
+      await using it = await start(line, { size });
+      const client = it.open();
+      const got = await client.ask(
+        "t",
+        Kind.MAKE_TABLE,
+        data([{ a: 1, __INDEX__: 5 }]),
+      );
+      assertEquals(got.kind === SERVER_ERROR, !isMade);
+      const message = readable(got.content);
+      if (isMade) return;
+      assertStringIncludes(message, "no column may be named");
+      assertStringIncludes(message, "choose another name");
+      await client.makeTable("t", [{ a: 1, index: 5 }]);
+      await replaceAll(it);
+      assertEquals(await client.size("t"), 1);
+    });
+  }
+
+  Deno.test(`Rows keep keys that the index doesn't tell (${engine})`, async () => {
+    await using it = await start(line, { size: 2 });
+    const client = it.open();
+    await client.do("t", Kind.MAKE_TABLE, (w) => {
+      w.tag(1, 2).fork().tag(2, 2).string("k,a,__INDEX__\nn,9,50\nm,8,51\n");
+      w.join().tag(2, 2).fork().tag(1, 2).string("k").join();
+    });
+    await replaceAll(it);
+    await client.makeView("t", "v", { expression: ["key", "index()"] });
+    assertEquals((await client.columns("v")).key, [50, 51]);
+  });
+
   // Not "was cleared": nothing tells then how many rows were counted before.
   for (const when of ["has grown", "was replaced"]) {
     Deno.test(`Rows are numbered as before in a table that ${when} (${engine})`, async () => {

@@ -13,6 +13,7 @@ import {
   copiedArrow,
   copyReadRequest,
   copyViewRequest,
+  isCopyable,
   lastIndexRequest,
   makeCopyRequest,
   nextIndex,
@@ -261,7 +262,7 @@ export class Fill {
   }
 
   async #copyTable(
-    { table, meta, ports, numbered }: Copied,
+    { table, meta, isKeyed, ports, numbered }: Copied,
     send: (job: Job) => void,
   ): Promise<void> {
     const { donor } = this;
@@ -274,6 +275,10 @@ export class Fill {
     const columns = columnsOf(
       await ask(schema, (id) => simpleRequest(id, name, schema)),
     );
+    if (!isCopyable(columns)) {
+      throw new Error('it has a column named "__INDEX__"');
+    }
+    const isNumbered = isKeyed || !meta.isIndexed;
     const size = Kind.TABLE_SIZE;
     const rows = rowsOf(
       await ask(size, (id) => simpleRequest(id, name, size)),
@@ -281,9 +286,9 @@ export class Fill {
     try {
       await ask(
         Kind.TABLE_MAKE_VIEW,
-        (id) => copyViewRequest(id, name, viewId, columns, meta),
+        (id) => copyViewRequest(id, name, viewId, columns, isNumbered),
       );
-      const most = rangeRows(columns.length);
+      const most = rangeRows(columns.length, isKeyed);
       const next = meta.isIndexed ? 0 : nextIndex(
         await ask(
           Kind.VIEW_TO_COLUMNS_STRING,
