@@ -175,6 +175,8 @@ export class Replica {
   readonly isForeign: boolean;
   /** Views that live on it. */
   views = 0;
+  /** Tables that others have and it hasn't, since they couldn't be copied. */
+  readonly lacks = new Set<string>();
   /** When somebody last read a view on it, by the router's stamps, and who. */
   lastRead = -Infinity;
   lastReader: object | undefined;
@@ -315,6 +317,7 @@ export class Replica {
   /** `table` is no more. */
   forget(table: string): void {
     this.#given.delete(table);
+    this.lacks.delete(table);
   }
 
   /** Whether it is at something that changes wait for, and not at changes. */
@@ -442,6 +445,7 @@ export class Replica {
   attach(engine: Engine): void {
     this.#engine = engine;
     this.#state = "filling";
+    this.lacks.clear();
     this.#listenTo(engine);
   }
 

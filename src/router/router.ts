@@ -12,7 +12,12 @@ import {
   ServerLostError,
   toError,
 } from "../errors.ts";
-import { errorAnswer, isSourceOf, simpleRequest } from "../protocol/answers.ts";
+import {
+  emptyAnswer,
+  errorAnswer,
+  isSourceOf,
+  simpleRequest,
+} from "../protocol/answers.ts";
 import { NO_BYTES, reframe, type Reframed, utf8 } from "../protocol/frame.ts";
 import { type Header, newHeader, readHeader } from "../protocol/header.ts";
 import {
@@ -590,12 +595,12 @@ export class Router
    * least. Small requests that go to one engine share messages and one core;
    * spread over all, each would wake up another.
    */
-  leastBusy(): Replica {
+  leastBusy(table: string | undefined): Replica {
     const { primary } = this;
     if (primary.predicted < NEARLY_IDLE) return primary;
     let least = primary;
     for (const replica of this.replicas) {
-      if (replica.state !== "up") continue;
+      if (replica.state !== "up" || !this.holds(replica, table)) continue;
       if (replica.predicted < NEARLY_IDLE) return replica;
       if (replica.predicted < least.predicted) least = replica;
     }
@@ -615,7 +620,7 @@ export class Router
   ): Replica {
     const first = this.primary;
     const others = this.replicas.filter((it) =>
-      it !== first && it.state === "up"
+      it !== first && it.state === "up" && this.holds(it, table)
     );
     if (others.length === 0) return first;
     const key = keyOf(Kind.TABLE_MAKE_VIEW, shape);
@@ -917,6 +922,38 @@ export class Router
     };
   }
 
+  /** See {@linkcode FillHost.holds}. */
+  holds({ lacks }: Replica, table: string | undefined): boolean {
+    if (lacks.size === 0) return true;
+    return table !== undefined && !lacks.has(table) &&
+      !this.tables.sourcesOf(table).some((it) => lacks.has(it));
+  }
+
+  /** See {@linkcode RecoveryHost.loseTable}. */
+  loseTable(table: string): void {
+    const isOf = (name: string) =>
+      name === table || this.tables.sourcesOf(name).includes(table);
+    const views = this.replicas.flatMap((it) => this.views.on(it))
+      .filter((view) => isOf(view.table));
+    for (const view of views) this.views.withdraw(view);
+    for (const { lacks } of this.replicas) {
+      // Who lacks it lacks nothing now. Who has it still won't make another.
+      if (!lacks.delete(table)) lacks.add(table);
+    }
+    this.tables.removed(table);
+    this.#tableReads.get(table)?.clear();
+    const header = newHeader();
+    for (const [msgId, route] of [...this.#routes]) {
+      const { kind, subscribed, session } = route;
+      if (kind !== Kind.TABLE_ON_DELETE || session === undefined) continue;
+      if (subscribed === undefined || decode(route.entity) !== table) continue;
+      const frame = emptyAnswer(msgId, route.entity, kind);
+      readHeader(frame, header);
+      this.#dispatch(msgId, route, frame, header);
+    }
+    this.notifyHostedTables();
+  }
+
   /** See {@linkcode RecoveryHost.forgetReads}. */
   forgetReads(): void {
     for (const reads of [...this.#tableReads.values()]) reads.clear();
@@ -1040,6 +1077,10 @@ export class Router
       }
     }
   }
+}
+
+function decode(entity: Uint8Array): string {
+  return new TextDecoder().decode(entity);
 }
 
 /** Whether it is a client's subscription. */

@@ -164,8 +164,11 @@ export interface SessionHost
     shape: string,
     isFlat: boolean,
   ): Replica;
-  /** The replica that has least to do. */
-  leastBusy(): Replica;
+  /**
+   * The replica that has least to do, of those that have `table`; `undefined`
+   * for all tables.
+   */
+  leastBusy(table: string | undefined): Replica;
   /** What a request about `table` has to see: see {@linkcode Sequencer.lastAnswered}. */
   lastAnswered(table: string | undefined): number;
   /**

@@ -26,7 +26,7 @@ export function readTable(
   // The primary is the first to see a change.
   const isPrimarys = !router.waits || asker.hasChanges ||
     router.lastAnswered(table) > 0;
-  const replica = isPrimarys ? asker.primary : router.leastBusy();
+  const replica = isPrimarys ? asker.primary : router.leastBusy(table);
   if (!asker.mayAsk(replica, table)) return asker.hold(frame);
   const { kind, bodyStart, bodyEnd } = header;
   if (table !== undefined) {

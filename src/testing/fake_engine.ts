@@ -297,7 +297,7 @@ const NO_PORT = 0xffff_fff0;
 export class LogEngine {
   /** What no engine may be asked, as far as it can tell. */
   readonly faults: string[] = [];
-  /** Configs whose views it can't make, in hex. */
+  /** Configs whose views it can't make, in hex; tables that it can't copy. */
   readonly bad: ReadonlySet<string>;
   readonly #tables = new Map<string, LogTable>();
   readonly #views = new Map<string, LogView>();
@@ -378,7 +378,10 @@ export class LogEngine {
     this.#seen(entity);
     if (kind === Kind.TABLE_MAKE_VIEW) {
       const { viewId, config } = readMakeView(content);
-      if (this.bad.has(config.toHex())) return refuse("Bad config");
+      const isCopy = viewId.startsWith("copy-");
+      if (this.bad.has(isCopy ? entity : config.toHex())) {
+        return refuse("Bad config");
+      }
       this.#views.set(viewId, { table: entity, config, isExpanded: true });
       return answer(text(1, viewId));
     }

@@ -291,7 +291,7 @@ export function recovering(
 ) {
   const clock = new ManualClock();
   const errors: string[] = [];
-  /** Configs whose views can't be made, in hex. */
+  /** Configs whose views can't be made, in hex; tables that can't be copied. */
   const bad = new Set<string>();
   const start = () => new LogTimedEngine(line, new LogEngine(bad));
   const engines = Array.from({ length: count }, start);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EngineFaultError, toError } from "../../errors.ts";
 import { simpleRequest } from "../../protocol/answers.ts";
 import { NO_BYTES, type Reframed, utf8 } from "../../protocol/frame.ts";
 import { Kind } from "../../protocol/kinds.ts";
@@ -34,6 +35,13 @@ export interface FillHost extends ErrandHost {
   readonly tables: Tables;
   /** See {@linkcode Sequencer.settlePrimary}. */
   settlePrimary(): readonly Job[];
+  /**
+   * Whether `replica` has `table`, and what it is made of; `undefined` for all
+   * tables there are. The primary does.
+   */
+  holds(replica: Replica, table: string | undefined): boolean;
+  /** Tells the program. */
+  report(error: Error): void;
 }
 
 /** A table as it is where it is copied. */
@@ -84,6 +92,7 @@ export class Fill {
   readonly #groups: Group[];
   readonly #byTable = new Map<string, Group>();
   #isOff = false;
+  #isDone = false;
 
   /** What is never told to views, since it is in the copy, goes to `missed`. */
   constructor(
@@ -113,7 +122,10 @@ export class Fill {
    * Copies all tables. `restore` makes what lives on these tables, before they
    * change.
    *
-   * @throws {Error} If it is called off, or a table can't be copied.
+   * A table that can't be copied the new engine goes without: one such table
+   * mustn't keep all others from being copied. See {@linkcode Replica.lacks}.
+   *
+   * @throws {Error} If it is called off.
    */
   async run(
     restore: (errand: Errand, tables: readonly string[]) => Promise<void>,
@@ -124,6 +136,7 @@ export class Fill {
       group.state = "there";
       for (const jobs of group.held.splice(0)) this.replica.sendChanges(jobs);
     }
+    this.#isDone = true;
   }
 
   /** One of the two engines is lost. */
@@ -146,6 +159,12 @@ export class Fill {
       if (job.frame === undefined) continue; // a poll alone
       // It had no effect, and might have one where not all is there yet.
       if (job.isRefused && NOTHING_IF_REFUSED.has(job.kind)) continue;
+      const { lacks } = this.replica;
+      if (lacks.has(job.table!)) {
+        if (job.kind === Kind.TABLE_DELETE) lacks.delete(job.table!);
+        // What lives on it is made elsewhere, and told there.
+        else if (!this.#isDone) this.#missed.add([job]);
+      }
       const group = this.#groupOf(job);
       if (group === undefined || group.state === "there") now.push(job);
       else if (group.state === "waiting") this.#missed.add([job]);
@@ -202,7 +221,8 @@ export class Fill {
         } catch (reason) {
           // It may have been deleted in front of this place.
           const isThere = this.#host.tables.origin(it.table) !== undefined;
-          if (this.#isOff || isThere) throw reason;
+          if (this.#isOff) throw reason;
+          if (isThere) this.#goWithout(it.table, toError(reason));
         }
       }
       for (const it of joins) this.#makeJoin(it);
@@ -248,6 +268,17 @@ export class Fill {
       else if (request !== undefined) joins.push({ table, request, ports });
     }
     return { copies, joins };
+  }
+
+  #goWithout(table: string, error: Error): void {
+    const { replica } = this;
+    replica.lacks.add(table);
+    // It may have got some of it.
+    const kind = Kind.TABLE_DELETE;
+    this.#give(table, { frame: simpleRequest(0, utf8(table), kind, 1), kind });
+    const message = `Table "${table}" can't be copied to engine ` +
+      `${replica.index}, which goes without it: ${error.message}`;
+    this.#host.report(new EngineFaultError(message, { cause: error }));
   }
 
   #makeJoin({ table, request, ports }: Made): void {

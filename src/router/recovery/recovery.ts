@@ -32,15 +32,15 @@ export interface RecoveryHost extends FillHost, RestoreHost, MoveHost {
   /** What `msgId` stands for at the engines. */
   route(msgId: number): Route | undefined;
   /** The replica that has least to do. */
-  leastBusy(): Replica;
+  leastBusy(table: string | undefined): Replica;
   /** Takes `frame` as if `replica` had said it. */
   frame(replica: Replica, frame: Uint8Array): void;
   /** Forgets what was read of tables. */
   forgetReads(): void;
   /** Has sessions retry that hold requests. */
   wake(): void;
-  /** Tells the program. */
-  report(error: Error): void;
+  /** No engine that takes requests has `table` any more. */
+  loseTable(table: string): void;
   /** There is no engine any more. */
   loseAll(error: Error): void;
 }
@@ -244,6 +244,8 @@ export class Recovery {
     if (replicas.length < 2 || this.#healthy().length < replicas.length) return;
     const [replica] = this.#outgrown;
     if (replica === undefined) return;
+    // Others may lack what it has.
+    if (replica.isPrimary && replicas.some((it) => it.lacks.size > 0)) return;
     this.#retiring = replica;
     replica.retire(() => {
       this.#retiring = undefined;
@@ -404,7 +406,7 @@ export class Recovery {
     const route = this.#host.route(frame!.msgId)!;
     // Subscriptions belong where changes are seen first.
     const replica = view?.replica ??
-      (route.subscription ? sequencer.primary : this.#host.leastBusy());
+      (route.subscription ? sequencer.primary : this.#host.leastBusy(table));
     const askers = [owner, ...this.#joinedTo(route)];
     if (
       !route.subscription && askers.some((it) => sequencer.hasChangesOf(it))
@@ -443,9 +445,19 @@ export class Recovery {
     later: ReadonlySet<number>,
   ): void {
     const host = this.#host;
-    const next = healthy.reduce((a, b) => b.views < a.views ? b : a);
+    const next = healthy.reduce((a, b) =>
+      (b.lacks.size - a.lacks.size || b.views - a.views) < 0 ? b : a
+    );
     replica.isPrimary = false;
     next.isPrimary = true;
+    for (const table of [...next.lacks]) {
+      // Tables of that name that others may have are of no use any more.
+      host.loseTable(table);
+      const message =
+        `Table "${table}" is lost with engine ${replica.index}: ` +
+        `it couldn't be copied to another one`;
+      host.report(new EngineFaultError(message));
+    }
     host.sequencer.promote(next, (change) => {
       if (change.frame!.msgId !== running?.frame?.msgId) return false;
       change.deaths = running.deaths!;
@@ -501,7 +513,8 @@ export class Recovery {
     }
     if (!replica.hasParked && this.#host.views.on(replica).length === 0) return;
     try {
-      await this.#moveViews(replica);
+      const staying = this.mayRisk ? NO_VIEWS : replica.suspectViews;
+      await this.#moveViews(replica, staying);
     } catch {
       // The other one is lost, too, or called off.
     }
@@ -522,6 +535,11 @@ export class Recovery {
       await fill.run((errand, tables) =>
         this.#restoreOn(replica, errand, tables)
       );
+      const staying = host.views.on(replica)
+        .filter(({ table }) => host.holds(replica, table));
+      if (replica.lacks.size > 0) {
+        await this.#moveViews(replica, new Set([undefined, ...staying]));
+      }
     } finally {
       this.#fill = undefined;
     }
@@ -567,17 +585,19 @@ export class Recovery {
   }
 
   /**
-   * Has the views of `replica`, and what waits for it, on another one; but not
-   * what may have been fatal, if that is the last.
+   * Has the views of `replica`, and what waits for it, on another one, but for
+   * those that are `staying`: what may have been fatal, if that is the last.
    */
-  async #moveViews(replica: Replica): Promise<void> {
+  async #moveViews(
+    replica: Replica,
+    staying: ReadonlySet<EngineView | undefined>,
+  ): Promise<void> {
     const { views } = this.#host;
     const target = this.#fewestViews();
     const errand = new Errand(this.#host);
     const missed = this.#missedOf(replica);
     // What changes from here on they will be told there.
     this.#missed.delete(replica);
-    const staying = this.mayRisk ? NO_VIEWS : replica.suspectViews;
     if (staying.size > 0) this.#missedOf(replica).addAll(missed);
     const moving = views.on(replica).filter((it) => !staying.has(it));
     if (target.isPrimary) missed.add(this.#host.settlePrimary());
@@ -614,9 +634,12 @@ export class Recovery {
       view.state === "gone" && view.replica.awaits(view);
   }
 
-  /** The healthy engine with the fewest views; of two, the one that isn't the primary. */
+  /** The healthy engine with all tables and the fewest views; of two, the one that isn't the primary. */
   #fewestViews(): Replica {
-    return this.#healthy().reduce((a, b) =>
+    const full = this.#healthy().filter((it) =>
+      it.isPrimary || it.lacks.size === 0
+    );
+    return full.reduce((a, b) =>
       b.views < a.views || b.views === a.views && a.isPrimary ? b : a
     );
   }
@@ -660,8 +683,9 @@ export class Recovery {
   ): Promise<void> {
     const host = this.#host;
     const missed = this.#missedOf(replica);
+    const held = tables.filter((it) => host.holds(replica, it));
     for (const view of host.views.on(replica)) {
-      if (!this.#isNeeded(view) || !tables.includes(view.table)) continue;
+      if (!this.#isNeeded(view) || !held.includes(view.table)) continue;
       if (this.#isRemoved(view)) continue;
       await this.#restore(view, {
         errand,
@@ -670,7 +694,7 @@ export class Recovery {
         missed,
       });
     }
-    missed.told(tables);
+    missed.told(held);
   }
 
   /** Makes `view` again; if it can't be made, its clients don't have it any more. */

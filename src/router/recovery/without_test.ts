@@ -1,0 +1,132 @@
+import { assert, assertEquals } from "@std/assert";
+import { Kind } from "../../protocol/kinds.ts";
+import { makeView, uint } from "../../testing/frames.ts";
+import {
+  flush,
+  type RecoveringOptions,
+  recoveringTable,
+  rows,
+  rowsIn,
+} from "../../testing/routing.ts";
+
+const { MAKE_TABLE, TABLE_DELETE, TABLE_MAKE_VIEW, TABLE_ON_DELETE } = Kind;
+const { TABLE_SIZE, TABLE_UPDATE, VIEW_ON_UPDATE, VIEW_TO_CSV } = Kind;
+
+/** Three engines with `t`, and `u` that can't be copied, of which `victim` is replaced. */
+async function without(victim: number, options?: RecoveringOptions) {
+  const it = await recoveringTable(3, options);
+  const { client, engines, settle, bad, clock } = it;
+  client.ask(2, "u", MAKE_TABLE, rows("b"));
+  await settle();
+  bad.add("u");
+  /** Lets the engine die that is at this place, and all be done. */
+  const replace = async (place: number) => {
+    const { index } = it.router.replicas[place]!;
+    places[index]!.die("x");
+    await flush();
+    places[index] = engines.at(-1)!;
+    for (let i = 0; i < 3; i++) {
+      await settle();
+      clock.advance(60_000);
+      await settle();
+    }
+    assertEquals(it.states(), ["up", "up", "up"]);
+  };
+  const places = engines.slice();
+  let nth = 10;
+  /** Asks something, and returns the answer. */
+  const ask = async (
+    ...args: [string, number, Parameters<typeof client.ask>[3]?]
+  ) => {
+    const msgId = nth++;
+    client.ask(msgId, ...args);
+    await settle();
+    return client.got.find((answer) => answer.msgId === msgId)!;
+  };
+  /** Which of the engines have `u`. */
+  const having = () => places.map(({ log }) => "u" in log.tables);
+  const prepared = { ...it, replace, ask, having, places };
+  if (victim >= 0) await replace(victim);
+  return prepared;
+}
+
+for (const victim of [0, 1, 2]) {
+  Deno.test(`a table that can't be copied stays where it is, without engine ${victim}`, async () => {
+    const { ask, having, errors, places } = await without(victim);
+    assertEquals(having(), [0, 1, 2].map((it) => it !== victim));
+    assertEquals(errors.length, 2);
+    assert(errors[1]!.includes(
+      `Table "u" can't be copied to engine ${victim}, which goes without it`,
+    ));
+    // Wherever it is asked: enough that all engines would be.
+    for (let i = 0; i < 6; i++) {
+      assertEquals(rowsIn(await ask("u", TABLE_SIZE)).length, i + 1);
+      await ask("u", TABLE_MAKE_VIEW, makeView(`v${i}`));
+      assertEquals(rowsIn(await ask(`v${i}`, VIEW_TO_CSV)).length, i + 1);
+      assertEquals(
+        (await ask("u", TABLE_UPDATE, rows(`${i}`))).kind,
+        TABLE_UPDATE,
+      );
+      await ask("t", TABLE_UPDATE, rows(`${i}`));
+    }
+    for (const { log } of places) {
+      assertEquals(log.rowsOf("t"), ["a", "0", "1", "2", "3", "4", "5"]);
+      assertEquals(log.faults, []);
+    }
+  });
+}
+
+Deno.test("views of a table that can't be copied are made where it is", async () => {
+  // Invariant 7
+  for (const victim of [0, 1, 2]) {
+    const { ask, client, replace, router } = await without(-1);
+    for (let i = 0; i < 6; i++) {
+      await ask(i % 2 === 0 ? "u" : "t", TABLE_MAKE_VIEW, makeView(`v${i}`));
+      client.ask(100 + i, `v${i}`, VIEW_ON_UPDATE);
+    }
+    await replace(victim);
+    await ask("u", TABLE_UPDATE, rows("new"));
+    for (let i = 0; i < 6; i++) {
+      const found = rowsIn(await ask(`v${i}`, VIEW_TO_CSV));
+      assertEquals(found, i % 2 === 0 ? ["b", "new"] : ["a"]);
+      const pushes = client.got.filter(({ msgId }) => msgId === 100 + i);
+      assertEquals(pushes.length, i % 2 === 0 ? 1 : 0, `view ${i}`);
+    }
+    assertEquals(router.stats().recovery.removedViews, 0);
+  }
+});
+
+Deno.test("a table that can't be copied is lost with the last that has it", async () => {
+  const it = await without(2);
+  const { ask, client, replace, having, errors, bad, router } = it;
+  await ask("u", TABLE_MAKE_VIEW, makeView("v"));
+  client.ask(100, "u", TABLE_ON_DELETE);
+  await replace(0);
+  assertEquals([having(), router.primary.index], [[false, true, false], 1]);
+  assertEquals(rowsIn(await ask("v", VIEW_TO_CSV)), ["b"]);
+  await replace(1);
+  assertEquals(having(), [false, false, false]);
+  assert(errors.some((it) => it.includes('Table "u" is lost with engine 1')));
+  for (
+    const [table, kind] of [["u", TABLE_SIZE], ["v", VIEW_TO_CSV]] as const
+  ) {
+    assertEquals((await ask(table, kind)).kind, 50);
+  }
+  assertEquals(client.got.filter(({ msgId }) => msgId === 100).length, 1);
+  // Another one of that name.
+  bad.clear();
+  await ask("u", MAKE_TABLE, rows("c"));
+  for (const place of [0, 1, 2]) await replace(place);
+  assertEquals(having(), [true, true, true]);
+  assertEquals(rowsIn(await ask("u", TABLE_SIZE)), ["c"]);
+  assertEquals(rowsIn(await ask("t", TABLE_SIZE)), ["a"]);
+});
+
+Deno.test("a table that couldn't be copied is deleted, and made again by all", async () => {
+  const { ask, having, router } = await without(1);
+  await ask("u", TABLE_DELETE, uint(1, 1));
+  assertEquals(having(), [false, false, false]);
+  await ask("u", MAKE_TABLE, rows("c"));
+  assertEquals(having(), [true, true, true]);
+  assertEquals(router.replicas.map(({ lacks }) => lacks.size), [0, 0, 0]);
+});
