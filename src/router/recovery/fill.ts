@@ -222,7 +222,7 @@ export class Fill {
           // It may have been deleted in front of this place.
           const isThere = this.#host.tables.origin(it.table) !== undefined;
           if (this.#isOff) throw reason;
-          if (isThere) this.#goWithout(it.table, toError(reason));
+          if (isThere) this.#goWithout(it.table, group, toError(reason));
         }
       }
       for (const it of joins) this.#makeJoin(it);
@@ -270,9 +270,10 @@ export class Fill {
     return { copies, joins };
   }
 
-  #goWithout(table: string, error: Error): void {
+  #goWithout(table: string, { held }: Group, error: Error): void {
     const { replica } = this;
     replica.lacks.add(table);
+    this.#missed.add(held.flat().filter((it) => it.table === table));
     // It may have got some of it.
     const kind = Kind.TABLE_DELETE;
     this.#give(table, { frame: simpleRequest(0, utf8(table), kind, 1), kind });

@@ -17,14 +17,21 @@ async function without(victim: number, options?: RecoveringOptions) {
   const it = await recoveringTable(3, options);
   const { client, engines, settle, bad, clock } = it;
   client.ask(2, "u", MAKE_TABLE, rows("b"));
+  client.ask(3, "w", MAKE_TABLE, rows("c")); // it is copied after it
   await settle();
   bad.add("u");
   /** Lets the engine die that is at this place, and all be done. */
-  const replace = async (place: number) => {
+  const replace = async (place: number, meanwhile = () => {}, after = 0) => {
     const { index } = it.router.replicas[place]!;
     places[index]!.die("x");
     await flush();
     places[index] = engines.at(-1)!;
+    for (let i = 0; i < after; i++) {
+      const next = engines.find(({ waiting }) => waiting.length > 0);
+      next?.step(50);
+      await flush();
+    }
+    meanwhile();
     for (let i = 0; i < 3; i++) {
       await settle();
       clock.advance(60_000);
@@ -52,7 +59,9 @@ async function without(victim: number, options?: RecoveringOptions) {
 
 for (const victim of [0, 1, 2]) {
   Deno.test(`a table that can't be copied stays where it is, without engine ${victim}`, async () => {
-    const { ask, having, errors, places } = await without(victim);
+    const { ask, client, settle, having, errors, places } = await without(
+      victim,
+    );
     assertEquals(having(), [0, 1, 2].map((it) => it !== victim));
     assertEquals(errors.length, 2);
     assert(errors[1]!.includes(
@@ -69,6 +78,14 @@ for (const victim of [0, 1, 2]) {
       );
       await ask("t", TABLE_UPDATE, rows(`${i}`));
     }
+    // More at once than one engine is given.
+    client.take();
+    for (let i = 0; i < 100; i++) client.ask(1000 + i, "u", TABLE_SIZE);
+    await settle();
+    assertEquals(
+      client.got.map(({ kind }) => kind),
+      Array(100).fill(TABLE_SIZE),
+    );
     for (const { log } of places) {
       assertEquals(log.rowsOf("t"), ["a", "0", "1", "2", "3", "4", "5"]);
       assertEquals(log.faults, []);
@@ -79,20 +96,23 @@ for (const victim of [0, 1, 2]) {
 Deno.test("views of a table that can't be copied are made where it is", async () => {
   // Invariant 7
   for (const victim of [0, 1, 2]) {
-    const { ask, client, replace, router } = await without(-1);
-    for (let i = 0; i < 6; i++) {
-      await ask(i % 2 === 0 ? "u" : "t", TABLE_MAKE_VIEW, makeView(`v${i}`));
-      client.ask(100 + i, `v${i}`, VIEW_ON_UPDATE);
+    for (let steps = 0; steps < 40; steps++) {
+      const { ask, client, replace, router } = await without(-1);
+      for (let i = 0; i < 6; i++) {
+        await ask(i % 2 === 0 ? "u" : "t", TABLE_MAKE_VIEW, makeView(`v${i}`));
+        client.ask(100 + i, `v${i}`, VIEW_ON_UPDATE);
+      }
+      const meanwhile = () => client.ask(200, "u", TABLE_UPDATE, rows("new"));
+      await replace(victim, meanwhile, steps);
+      for (let i = 0; i < 6; i++) {
+        const found = rowsIn(await ask(`v${i}`, VIEW_TO_CSV));
+        assertEquals(found, i % 2 === 0 ? ["b", "new"] : ["a"]);
+        const pushes = client.got.filter(({ msgId }) => msgId === 100 + i);
+        const told = i % 2 === 0 ? 1 : 0;
+        assertEquals(pushes.length, told, `view ${i}, after ${steps} steps`);
+      }
+      assertEquals(router.stats().recovery.removedViews, 0);
     }
-    await replace(victim);
-    await ask("u", TABLE_UPDATE, rows("new"));
-    for (let i = 0; i < 6; i++) {
-      const found = rowsIn(await ask(`v${i}`, VIEW_TO_CSV));
-      assertEquals(found, i % 2 === 0 ? ["b", "new"] : ["a"]);
-      const pushes = client.got.filter(({ msgId }) => msgId === 100 + i);
-      assertEquals(pushes.length, i % 2 === 0 ? 1 : 0, `view ${i}`);
-    }
-    assertEquals(router.stats().recovery.removedViews, 0);
   }
 });
 
