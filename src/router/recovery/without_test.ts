@@ -150,3 +150,13 @@ Deno.test("a table that couldn't be copied is deleted, and made again by all", a
   assertEquals(having(), [true, true, true]);
   assertEquals(router.replicas.map(({ lacks }) => lacks.size), [0, 0, 0]);
 });
+
+Deno.test("an engine that may be the last to have a table isn't replaced for its heap", async () => {
+  const { having, places, settle, states } = await without(2, {
+    maxHeapSize: 100,
+  });
+  places[0]!.growTo(1000);
+  await settle();
+  assertEquals([places[0]!.closes, states()], [0, ["up", "up", "up"]]);
+  assertEquals(having(), [true, true, false]);
+});
