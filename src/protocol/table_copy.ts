@@ -62,10 +62,17 @@ const ALL_ROWS = 0xffff_ffff;
 /** Values that one range of rows holds: see {@linkcode rangeRows}. */
 const RANGE_VALUES = 150_000;
 
-/** What the content of a `make_table` says of the table; its data are passed over. */
+/**
+ * What the content of a `make_table` says of the table; its data are passed over.
+ *
+ * @throws If the options or a schema can't be read. Engines take a schema as far
+ * as they can read it, with none of the options behind it: such a table isn't
+ * what it says, and couldn't be made again.
+ */
 export function readTableMeta(content: Uint8Array): TableMeta {
   let options = NO_BYTES;
   forEachField(content, (field, reader, wireType) => {
+    if (field === 1 && wireType === 2) return checkSchema(reader.bytes());
     if (field !== 2 || wireType !== 2) return void reader.skip(wireType, field);
     // A message that is given twice is merged: one after the other means that.
     options = joined(options, reader.bytes());
@@ -82,6 +89,20 @@ export function readTableMeta(content: Uint8Array): TableMeta {
   return { options, isIndexed };
 }
 
+/** Checks the schema in a `MakeTableData`, if there is one. */
+function checkSchema(data: Uint8Array): void {
+  forEachField(data, (kind, reader, wireType) => {
+    if (kind !== 1 || wireType !== 2) return void reader.skip(wireType, kind);
+    forEachField(reader.bytes(), (field, pairs, type) => {
+      if (field !== 1 || type !== 2) return void pairs.skip(type, field);
+      forEachField(
+        pairs.bytes(),
+        (field, pair, type) => pair.skip(type, field),
+      );
+    });
+  });
+}
+
 /** The names of the columns in the content of an answer to `table_schema`. */
 export function columnsOf(content: Uint8Array): string[] {
   return columnsIn(bytesOf(content));
@@ -92,7 +113,7 @@ function columnsIn(schemaBytes: Uint8Array): string[] {
   const names: string[] = [];
   forEachField(schemaBytes, (_, schema, wireType) => {
     if (wireType !== 2) return void schema.skip(wireType);
-    let name = ""; // which isn't written
+    let name = ""; // which is left out, as protobuf does
     forEachField(schema.bytes(), (field, reader, innerType) => {
       if (field === 1 && innerType === 2) name = reader.string();
       else reader.skip(innerType, field);

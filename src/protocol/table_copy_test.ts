@@ -341,6 +341,18 @@ Deno.test("a join of copied tables is made by its own request", async () => {
   copy.close();
 });
 
+Deno.test("readTableMeta() throws if a schema can't be read", () => {
+  // Engines make a table of the first column, and without an index.
+  const schema = hex("0a050a01611003" + "0a058a81691003" + "0a050a01621003");
+  const content = (schema: Uint8Array) =>
+    message((it) => {
+      it.tag(1, 2).fork().tag(1, 2).bytes(schema).join();
+      it.tag(2, 2).fork().tag(1, 2).string("b").join();
+    });
+  assertThrows(() => readTableMeta(content(schema)));
+  assertEquals(readTableMeta(content(schema.subarray(14))).isIndexed, true);
+});
+
 Deno.test("readTableMeta() reads the options and passes over the data", () => {
   const meta = (options?: Fill) =>
     readTableMeta(makeTable([{ a: 1 }], options));
