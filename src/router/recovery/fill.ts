@@ -293,6 +293,21 @@ export class Fill {
     this.#errand.tell(frame, { kind, table, send });
   }
 
+  /**
+   * Has the new engine make `table`. It may refuse what another one has: then
+   * it mustn't take part as if it had that (Invariant 1).
+   */
+  #make(
+    table: string,
+    frame: (msgId: number) => Reframed,
+  ): Promise<Uint8Array> {
+    const send = (job: Job) => this.replica.sendChanges(polled([job]));
+    const kind = Kind.MAKE_TABLE;
+    const made = this.#errand.ask({ kind, table, frame, send });
+    made.catch(() => {}); // it is awaited when all has been sent
+    return made;
+  }
+
   async #copyTable(
     { table, meta, isKeyed, ports, numbered }: Copied,
     send: (job: Job) => void,
@@ -327,6 +342,7 @@ export class Fill {
           (id) => lastIndexRequest(id, view, columns.length, rows),
         ),
       );
+      let made: Promise<Uint8Array> | undefined;
       for (let start = 0; start === 0 || start < rows; start += most) {
         const end = Math.min(start + most, rows);
         const arrow = copiedArrow(
@@ -335,18 +351,14 @@ export class Fill {
             (id) => copyReadRequest(id, view, start, end),
           ),
         );
-        this.#give(
-          table,
-          start === 0
-            ? {
-              frame: makeCopyRequest(0, name, meta, arrow),
-              kind: Kind.MAKE_TABLE,
-            }
-            : {
-              frame: addCopyRequest(0, name, arrow),
-              kind: Kind.TABLE_UPDATE,
-            },
-        );
+        if (start === 0) {
+          const request = (id: number) =>
+            makeCopyRequest(id, name, meta, arrow);
+          made = this.#make(table, request);
+        } else {
+          const frame = addCopyRequest(0, name, arrow);
+          this.#give(table, { frame, kind: Kind.TABLE_UPDATE });
+        }
       }
       const rest = {
         table: name,
@@ -357,6 +369,7 @@ export class Fill {
         ports,
       };
       for (const step of restoreSteps(rest)) this.#give(table, step);
+      await made;
     } finally {
       // Also if it is called off, and the view may not be there yet.
       if (donor.state === "up") {

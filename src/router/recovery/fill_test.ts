@@ -7,6 +7,7 @@ import {
   type RecoveringOptions,
   recoveringTable,
   rows,
+  rowsIn,
   through,
 } from "../../testing/routing.ts";
 
@@ -16,6 +17,7 @@ const {
   TABLE_DELETE,
   TABLE_MAKE_PORT,
   TABLE_REMOVE,
+  TABLE_SIZE,
   TABLE_UPDATE,
 } = Kind;
 
@@ -406,4 +408,29 @@ Deno.test({
     assertEquals(errors.length, 1);
     assertEquals(states(), ["up", "up", "up"]);
   },
+});
+
+Deno.test("An engine that refuses a table goes without it", async () => {
+  // Invariant 1
+  const { engines, step, settle, states, errors, open, router } = await filling(
+    3,
+  );
+  const isMaking = ({ waiting: [first] }: LogTimedEngine) =>
+    first?.kind === MAKE_TABLE;
+  while (!engines.some(isMaking)) await step();
+  const refusing = engines.find(isMaking)!;
+  refusing.refuse("no");
+  await settle();
+  assertEquals(states(), ["up", "up", "up"]);
+  assertEquals(Object.keys(refusing.log.tables), ["u", "v"]);
+  assertEquals(errors.slice(1), [
+    `engine: Table "t" can't be copied to engine 2, which goes without it: ` +
+    "make_table (27) failed: no",
+  ]);
+  // It is asked where it is.
+  const client = open();
+  for (let i = 1; i <= 4; i++) client.ask(i, "t", TABLE_SIZE);
+  await settle();
+  assertEquals(client.got.map(rowsIn), Array(4).fill(["a"]));
+  assertEquals(router.stats().recovery.replaced, 1);
 });

@@ -560,7 +560,9 @@ export class Recovery {
    */
   async #freeDonor(): Promise<void> {
     const donor = this.#fewestViews();
-    const others = this.#healthy().filter((it) => it !== donor);
+    // The primary has all tables there are.
+    const others = this.#healthy()
+      .filter((it) => it !== donor && it.lacks.size === 0);
     if (!donor.isPrimary || others.length === 0) return;
     const next = others.reduce((a, b) => b.views < a.views ? b : a);
     if (await this.#handOver(next)) this.#formerPrimary = donor;
@@ -571,7 +573,8 @@ export class Recovery {
     const former = this.#formerPrimary;
     this.#formerPrimary = undefined;
     const { views } = this.#host.sequencer.primary;
-    if (former?.state !== "up" || former.views >= views) return;
+    if (former?.state !== "up" || former.lacks.size > 0) return;
+    if (former.views >= views) return;
     await this.#handOver(former);
   }
 
