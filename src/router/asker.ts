@@ -109,6 +109,7 @@ export class Asker {
   ): number {
     const isRequest = more?.subscription !== true;
     if (isRequest) this.#inbox.add(header.end);
+    if (more?.isPutOff) this.#inbox.putOff();
     return this.router.register({
       session: this.#session,
       size: isRequest ? header.end : 0,
@@ -119,6 +120,7 @@ export class Asker {
       view: more?.view,
       on: more?.on,
       take: more?.take,
+      isPutOff: more?.isPutOff,
       joined: more?.joined,
     });
   }

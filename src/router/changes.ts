@@ -144,7 +144,8 @@ function deleteTable(
       return asker.reply(errorAnswer(header.msgId, entity, message));
     }
     if (isSeveral) {
-      tables.deleteLazily(table, asker.register(header, entity.slice()));
+      const msgId = asker.register(header, entity.slice(), { isPutOff: true });
+      tables.deleteLazily(table, msgId);
       router.tableHidden();
       if (router.line === "5") router.notifyHostedTables();
       return;

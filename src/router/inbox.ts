@@ -14,6 +14,8 @@ export class Inbox {
   readonly #limits: InFlightLimits;
   #requests = 0;
   #size = 0;
+  /** Requests in flight that no engine is asked for now. */
+  #putOff = 0;
   /** A request that can't be made yet, and those behind it. */
   #held: Uint8Array[] = [];
   #isRetrying = false;
@@ -35,10 +37,10 @@ export class Inbox {
     return this.#held.length > 0;
   }
 
-  /** Whether requests are in flight that aren't held. */
+  /** Whether engines are asked something, so that it will be answered. */
   get isWaiting(): boolean {
     const isRetried = this.#isRetrying && !this.#isHeldAgain ? 1 : 0;
-    return this.#requests > this.#held.length - isRetried;
+    return this.#requests - this.#putOff > this.#held.length - isRetried;
   }
 
   /**
@@ -62,10 +64,16 @@ export class Inbox {
     this.#size += size;
   }
 
+  /** A request in flight may wait for long, until this session asks others. */
+  putOff(): void {
+    this.#putOff++;
+  }
+
   /** A request of `size` bytes won't be heard of any more. */
-  done(size: number): void {
+  done(size: number, wasPutOff = false): void {
     this.#requests--;
     this.#size -= size;
+    if (wasPutOff) this.#putOff--;
   }
 
   /** Holds a request behind those that are held. It is in flight from here on. */

@@ -99,3 +99,16 @@ Deno.test("Inbox.takeAll() takes what is held", () => {
     throw new Error("nothing is held");
   });
 });
+
+Deno.test("Inbox.isWaiting doesn't count what is put off", () => {
+  const inbox = new Inbox({ maxInFlight: 3, maxInFlightSize: 100 });
+  inbox.add(1);
+  inbox.putOff();
+  assertEquals(inbox.isWaiting, false);
+  inbox.add(2);
+  assertEquals(inbox.isWaiting, true);
+  inbox.done(1, true);
+  assertEquals(inbox.isWaiting, true);
+  inbox.done(2);
+  assertEquals(inbox.isWaiting, false);
+});

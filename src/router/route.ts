@@ -26,7 +26,7 @@ export interface RouteOwner {
   /** Takes what the engine pushes for a subscription. The frame is lent. */
   push(msgId: number, route: Route, frame: Uint8Array, header: Header): void;
   /** A request of so many bytes won't be heard of any more. */
-  done(size: number): void;
+  done(size: number, wasPutOff?: boolean): void;
   /** A subscription has another `msg_id` at the engines. */
   moved(from: number, to: number): void;
   /** One of its changes was answered. */
@@ -63,6 +63,8 @@ export interface Route {
    * frame is lent, as the engine lent it.
    */
   readonly take: ((frame: Uint8Array, header: Header) => void) | undefined;
+  /** Whether no engine is asked, until views have gone. */
+  readonly isPutOff?: boolean | undefined;
   /** Requests that get the same answer, by the router's `msg_id`. */
   readonly joined?: readonly number[] | undefined;
   /** If an engine was asked for it: how, so that another one can be. */

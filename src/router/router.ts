@@ -1060,7 +1060,7 @@ export class Router
     // Invariant 3: an answer is taken once.
     if (!route.subscription) {
       this.#routes.delete(msgId);
-      route.session?.done(route.size);
+      route.session?.done(route.size, route.isPutOff);
     }
     const { session, on } = route;
     try {

@@ -169,8 +169,8 @@ export class Session implements RouteOwner, Holding {
   }
 
   /** A request won't be heard of any more. */
-  done(size: number): void {
-    this.#inbox.done(size);
+  done(size: number, wasPutOff?: boolean): void {
+    this.#inbox.done(size, wasPutOff);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Kind } from "../../protocol/kinds.ts";
-import { errorOf, makeView } from "../../testing/frames.ts";
+import { errorOf, makeView, uint } from "../../testing/frames.ts";
 import { flush, recoveringTable, rows, rowsIn } from "../../testing/routing.ts";
 
 const {
@@ -182,6 +182,22 @@ Deno.test("A request that was under way at two deaths is refused", async () => {
   assertEquals([other.ended, router.stats().engineViews], [undefined, 0]);
 });
 
+Deno.test("Who is asked one by one may end what its delete waits for", async () => {
+  // Invariant 3
+  const { engines, settle, client } = await recoveringTable(2);
+  client.ask(2, "t", TABLE_MAKE_VIEW, makeView("v"));
+  await settle();
+  client.ask(3, "t", Kind.TABLE_DELETE, uint(1, 0));
+  client.ask(4, "v", VIEW_TO_CSV);
+  await flush();
+  engines[1]!.die("x", false);
+  await settle();
+  client.ask(5, "v", VIEW_SCHEMA);
+  client.ask(6, "v", Kind.VIEW_DELETE);
+  await settle();
+  assertEquals(client.got.map((it) => it.msgId), [2, 4, 5, 6, 3]);
+});
+
 Deno.test("A read that may have been fatal isn't asked where one engine is left", async () => {
   const { engines, settle, client, states } = await recoveringTable(2);
   // Two reads of tables, the second on the other engine.
@@ -199,6 +215,22 @@ Deno.test("A read that may have been fatal isn't asked where one engine is left"
   assertEquals(client.got.map((it) => it.msgId), [3]);
   await settle();
   assertEquals(client.got.map((it) => it.msgId), [3, 2]);
+});
+
+Deno.test("A read that may have been fatal doesn't wait for an engine that can't be replaced", async () => {
+  // Invariant 3
+  const { engines, settle, client, failSpawns, states } = await recoveringTable(
+    3,
+  );
+  failSpawns(1);
+  client.ask(2, "t", TABLE_SIZE);
+  await flush();
+  const isAsked = ({ waiting: [first] }: (typeof engines)[number]) =>
+    first?.kind === TABLE_SIZE;
+  engines.find(isAsked)!.die("x", true);
+  await settle();
+  assertEquals(states().filter((it) => it === "up").length, 2);
+  assertEquals(client.got.map((it) => [it.msgId, it.kind]), [[2, TABLE_SIZE]]);
 });
 
 Deno.test("Subscriptions to tables go to the next primary, and tell once", async () => {

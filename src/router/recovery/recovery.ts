@@ -429,6 +429,11 @@ export class Recovery {
   /** What waited for `replica` is asked. */
   #askParked(replica: Replica): void {
     for (const jobs of replica.takeParked()) this.#askAgain(jobs);
+    this.#askRisky();
+  }
+
+  /** What may have been fatal is asked, where that isn't the last engine. */
+  #askRisky(): void {
     if (!this.mayRisk) return;
     for (const jobs of this.#risky.splice(0)) this.#askAgain(jobs);
   }
@@ -511,6 +516,8 @@ export class Recovery {
         ),
       );
     }
+    // It has waited for that one.
+    this.#askRisky();
     if (!replica.hasParked && this.#host.views.on(replica).length === 0) return;
     try {
       const staying = this.mayRisk ? NO_VIEWS : replica.suspectViews;
