@@ -5,8 +5,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { ProcessPool } from "../engine/process_pool.ts";
+import { WorkerPool } from "../engine/worker_pool.ts";
 import { ServerLostError } from "../errors.ts";
-import { Kind, type Line, SERVER_ERROR } from "../protocol/kinds.ts";
+import { Kind, kindInfo, type Line, SERVER_ERROR } from "../protocol/kinds.ts";
 import { configBytes, schemaOf } from "../testing/bare_engine.ts";
 import type { Config } from "../testing/bare_engine.ts";
 import { bytesOf, valueIn, viewport } from "../testing/differential/asks.ts";
@@ -205,6 +207,87 @@ async function isDone(server: Server): Promise<void> {
   while (server.stats().replicas.some(({ outstanding }) => outstanding > 0)) {
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
+}
+
+/** A request that takes seconds, or never ends. */
+interface Hang {
+  readonly entity: string;
+  readonly kind: number;
+  readonly content: Uint8Array | Fill;
+}
+
+/** For each row a loop of 100 ms: with 50 rows, some seconds. */
+const LONG_LOOP: Hang = {
+  entity: "fifty",
+  kind: Kind.TABLE_MAKE_VIEW,
+  content: makeView(
+    "long",
+    configBytes({
+      columns: ["e"],
+      expression: ["e", "var i := 0; while (i < 1000000) { i += 1; }; i"],
+    }),
+  ),
+};
+
+/** On line 5 loops end, but not this (ENGINE 6.4, 9.18). */
+const ENDLESS: Readonly<Record<Line, Hang>> = {
+  "3": {
+    entity: "fifty",
+    kind: Kind.TABLE_MAKE_VIEW,
+    content: makeView(
+      "endless",
+      configBytes({
+        columns: ["e"],
+        expression: ["e", "var i := 0; while (i < 1e12) { i += 1; }; i"],
+      }),
+    ),
+  },
+  "5": {
+    entity: "own",
+    kind: Kind.VIEW_COLUMN_PATHS,
+    content: (w) => (uint(1, 2)(w), uint(2, 1)(w)),
+  },
+};
+
+const FIFTY_ROWS = Array.from({ length: 50 }, (_, k) => ({ k }));
+
+/** Has `hostile` ask for what hangs, twice as it is tried again; others go on. */
+async function hangs(
+  server: Server,
+  { entity, kind, content }: Hang,
+): Promise<void> {
+  const [honest, hostile] = [new Asking(server), new Asking(server)];
+  await honest.makeTable("t", ROWS, "k");
+  await honest.makeTable("fifty", FIFTY_ROWS);
+  for (const column of ["k", "g", "i"]) {
+    await honest.makeView("t", column, { columns: [column] });
+  }
+  await hostile.makeView("fifty", "own", { columns: ["k"] });
+  let isOver = false;
+  const asked = hostile.ask(entity, kind, content).then((answer) => {
+    isOver = true;
+    return answer;
+  });
+  let rounds = 0;
+  for (; !isOver; rounds++) {
+    await honest.update("t", [{ k: 3, g: "C", i: rounds }]);
+    for (const column of ["k", "g", "i"]) {
+      assertEquals(await honest.rows(column), 3);
+    }
+    assertEquals(await honest.size("t"), 3);
+    // It isn't the only one on this machine.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const { kind: answered, content: error } = await asked;
+  assertEquals(answered, SERVER_ERROR);
+  assertStringIncludes(readable(error), "The engine was lost at");
+  await allUp(server);
+  assert(rounds > 0);
+  assertEquals((await honest.columns("i")).i, [10, 20, rounds - 1]);
+  const { recovery } = server.stats();
+  assertEquals([recovery.lost, recovery.poisonous], [2, 1]);
+  assertEquals(recovery.removedViews, 0);
+  assertEquals([honest.ended, hostile.ended], [undefined, undefined]);
 }
 
 /** Resolves when an engine is being filled, for which there is no event. */
@@ -486,6 +569,81 @@ for (const [line, engine] of LINES) {
     await client.update("t", [{ k: 1, g: "A", i: 1 }]);
     assertEquals(await hosted(), before);
     assertEquals(await client.size("t"), 3);
+  });
+
+  Deno.test(`Nobody waits for a worker that hangs (${engine})`, async () => {
+    await using executor = new WorkerPool({ size: 3 });
+    await using server = new Server({
+      engine,
+      executor,
+      fastLane: false,
+      // What is honest takes less, also where others use the machine.
+      requestTimeout: { table_make_view: 1_000 },
+      onError: () => {},
+    });
+    await server.ready;
+    await hangs(server, LONG_LOOP);
+    assertEquals(server.stats().recovery.abandoned, 2);
+    // Their threads end by themselves, for which there is no event.
+    while (executor.stats().abandoned > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+
+  Deno.test(`Nobody waits for a process that hangs (${engine})`, async () => {
+    await using executor = new ProcessPool({ size: 3, maxMemory: 2 ** 30 });
+    const { kind } = ENDLESS[line];
+    const limited = kindInfo(kind)!.name;
+    await using server = new Server({
+      engine,
+      executor,
+      fastLane: false,
+      requestTimeout: { [limited]: 1_000 },
+      onError: () => {},
+    });
+    await server.ready;
+    await hangs(server, ENDLESS[line]);
+    assertEquals(server.stats().recovery.abandoned, 0);
+  });
+
+  Deno.test(`Nobody sees that a large heap is replaced (${engine})`, async () => {
+    await using it = await start(line, { maxHeapSize: 1 });
+    const { server, errors } = it;
+    const [writer, reader] = [it.open(), it.open()];
+    await writer.makeTable("t", ROWS, "k");
+    const columns = ["k", "g", "i"];
+    for (const column of columns) {
+      await reader.makeView("t", column, { columns: [column] });
+    }
+    await writer.makeTable("large", MANY_ROWS);
+    // Until one of them has a quarter more than it had at first.
+    let updates = 0;
+    for (; server.stats().recovery.replaced < 1; updates++) {
+      await writer.update("large", MANY_ROWS.slice(0, 30_000));
+      await writer.update("t", [{ k: 3, g: "C", i: updates }]);
+      for (const column of columns) {
+        assertEquals(await reader.rows(column), 3);
+      }
+    }
+    await allUp(server);
+    assertEquals((await reader.columns("i")).i, [10, 20, updates - 1]);
+    assertEquals(await reader.size("large"), 60_000 + 30_000 * updates);
+    for (const { message } of errors) {
+      assertStringIncludes(message, "its heap has become too large");
+    }
+    assertEquals([writer.ended, reader.ended], [undefined, undefined]);
+  });
+
+  Deno.test(`A column without a name is copied, too (${engine})`, async () => {
+    // As of the row numbers in CSV that other programs write.
+    await using it = await start(line, { size: 2 });
+    const client = it.open();
+    await client.do("t", Kind.MAKE_TABLE, (w) => {
+      w.tag(1, 2).fork().tag(2, 2).string(",g\n1,A\n2,B\n").join();
+    });
+    await replaceAll(it);
+    await client.makeView("t", "v");
+    assertEquals(await client.columns("v"), { "": [1, 2], g: ["A", "B"] });
   });
 
   for (const kind of [Kind.VIEW_COLLAPSE, Kind.VIEW_EXPAND]) {
