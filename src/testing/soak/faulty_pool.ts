@@ -40,6 +40,11 @@ export class FaultyPool implements Executor, AsyncDisposable {
     return engine;
   }
 
+  /** How many have died. */
+  get dead(): number {
+    return this.engines.filter((it) => it?.isDead).length;
+  }
+
   /** Those that live, as far as is known. */
   get alive(): ProbedEngine[] {
     return this.engines.filter((it) => it?.isAlive);
@@ -51,6 +56,17 @@ export class FaultyPool implements Executor, AsyncDisposable {
     const up = replicas.filter(({ state }) => state === "up").length;
     if (up === alive.length) { for (const it of alive) it.isFull = true; }
     return alive.filter(({ isFull }) => isFull);
+  }
+
+  /**
+   * Resolves when no engine is about to die: the router knows of each that was
+   * let die so far. One that is to throw may have a lot to do before that.
+   */
+  async quiet(): Promise<void> {
+    const dying = () => this.engines.filter((it) => it?.isDoomed);
+    for (let some; (some = dying()).length > 0;) {
+      await Promise.all(some.map(({ ended }) => ended));
+    }
   }
 
   /** Calls {@linkcode WorkerPool.close}. */

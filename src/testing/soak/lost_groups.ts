@@ -11,9 +11,16 @@
 import { Kind } from "../../protocol/kinds.ts";
 import type { ServerSession } from "../../server/server_session.ts";
 import type { Side } from "../differential/options.ts";
+import { sameFrame } from "../differential/same_frame.ts";
 import { type Ask, bytesOf, viewport } from "../differential/asks.ts";
 import type { Client, View } from "../differential/model.ts";
 import { type Fill, frame, type Parts, parts, uint } from "../frames.ts";
+
+/** The `msg_id` of what is asked beside what clients ask. */
+export const ASIDE = 987_654_321;
+
+/** The column of a view that says which group a row is. */
+const ROW_PATH = "__ROW_PATH__";
 
 /** A view with all its groups, beside one that a client has expanded. */
 interface Twin {
@@ -95,22 +102,47 @@ export class LostGroups {
     }
   }
 
-  /** What `ask` gets of a new view that is made as `view` was. */
-  ofNew(view: View, msgId: number, ask: Ask): Uint8Array | undefined {
+  /**
+   * Whether `view` shows something else than a new one that is made alike: with
+   * time, those of an engine drift from what they should show. `read` asks what
+   * its client sees.
+   */
+  hasDrifted(
+    view: View,
+    ask: Ask,
+    read: (ask: Ask) => Uint8Array | undefined,
+  ): boolean {
     const making = this.#makings.get(view);
-    if (making === undefined || this.#changed.has(view)) return undefined;
+    if (making === undefined) return false;
     let got: Uint8Array | undefined;
     const session = this.#side.newSession((bytes) => {
       got = bytes;
     }, { onEnd: () => {} });
-    const request = (id: number, { entity, kind, content }: Ask) =>
-      session.handleRequest(frame(id, entity, kind, content));
-    request(1, making);
-    request(msgId, ask);
-    const answer = got;
-    request(2, { entity: view.id, kind: Kind.VIEW_DELETE });
+    const request = ({ entity, kind, content }: Ask) => {
+      got = undefined;
+      session.handleRequest(frame(ASIDE, entity, kind, content));
+      return got as Uint8Array | undefined;
+    };
+    request(making);
+    let hasDrifted: boolean;
+    if (this.#changed.has(view)) {
+      const entity = view.id;
+      const content = uint(1, view.pivots);
+      request({ entity, kind: Kind.VIEW_SET_DEPTH, content });
+      const whole: Ask = {
+        entity,
+        kind: Kind.VIEW_TO_COLUMNS_STRING,
+        content: viewport(),
+      };
+      hasDrifted = !isWithin(columnsOf(read(whole)), columnsOf(request(whole)));
+    } else {
+      const [now, fresh] = [read(ask), request(ask)];
+      hasDrifted = now !== undefined && fresh !== undefined &&
+        !sameFrame(now, fresh);
+    }
+    request({ entity: view.id, kind: Kind.VIEW_DELETE });
     session.close();
-    return answer;
+    return hasDrifted;
   }
 
   /** Ends all sessions. */
@@ -126,7 +158,7 @@ export class LostGroups {
     content?: Uint8Array | Fill,
   ): Parts | undefined {
     this.#answer = undefined;
-    session.handleRequest(frame(1, entity, kind, content));
+    session.handleRequest(frame(ASIDE, entity, kind, content));
     return this.#answer;
   }
 
@@ -135,9 +167,38 @@ export class LostGroups {
     const answer = this.#ask(twin, view.id, kind, viewport());
     const json = answer && bytesOf(answer);
     if (json === undefined) return new Set();
-    const { __ROW_PATH__: paths = [] } = JSON.parse(
+    const { [ROW_PATH]: paths = [] } = JSON.parse(
       new TextDecoder().decode(json),
     );
     return new Set((paths as unknown[]).map((it) => JSON.stringify(it)));
   }
+}
+
+/** What a view shows, by column. */
+type Columns = Readonly<Record<string, readonly unknown[]>>;
+
+/** What stands in the answer to `view_to_columns_string`, if it is none. */
+function columnsOf(answer: Uint8Array | undefined): Columns | undefined {
+  const json = answer && bytesOf(parts(answer));
+  return json && JSON.parse(new TextDecoder().decode(json));
+}
+
+/** Whether each group of `some` is in `all`, with the same values. */
+function isWithin(
+  some: Columns | undefined,
+  all: Columns | undefined,
+): boolean {
+  if (some === undefined || all === undefined) return true;
+  const names = Object.keys(some).filter((it) => it !== ROW_PATH);
+  const rowsOf = (columns: Columns) =>
+    Array.from(
+      { length: Object.values(columns)[0]?.length ?? 0 },
+      (_, row) =>
+        [
+          JSON.stringify(columns[ROW_PATH]?.[row] ?? row),
+          JSON.stringify(names.map((name) => columns[name]?.[row])),
+        ] as const,
+    );
+  const values = new Map(rowsOf(all));
+  return rowsOf(some).every(([path, row]) => values.get(path) === row);
 }
