@@ -8,7 +8,7 @@ import type { Executor } from "../../engine/engine.ts";
 import { ProcessPool } from "../../engine/process_pool.ts";
 import { WorkerPool } from "../../engine/worker_pool.ts";
 import { newHeader, readHeader } from "../../protocol/header.ts";
-import { kindName, type Line } from "../../protocol/kinds.ts";
+import { Kind, kindInfo, kindName, type Line } from "../../protocol/kinds.ts";
 import type { RecoveryStats } from "../../router/recovery/recovery.ts";
 import { Server, type ServerStats } from "../../server/server.ts";
 import type { ServerSession } from "../../server/server_session.ts";
@@ -75,7 +75,7 @@ export interface FuzzReport {
   readonly sent: number;
   readonly kinds: ReadonlyMap<string, number>;
   readonly mutations: ReadonlyMap<string, number>;
-  /** Frames of which nothing was heard for seconds. */
+  /** Frames of which nothing was ever heard. */
   readonly unanswered: readonly HostileFrame[];
   readonly hostileSessions: number;
   /** Hostile sessions that were ended by strikes. */
@@ -109,6 +109,9 @@ const TIMEOUT = 2_000;
 /** Milliseconds that are waited for an answer. What kills is tried twice. */
 const PATIENCE = 3_000;
 const LONG_PATIENCE = 8_000;
+
+/** Milliseconds that are waited for what has to come in the end. */
+const LONGEST = 60_000;
 
 const MEMORY = 2 ** 30;
 
@@ -152,7 +155,8 @@ class Run {
   #trail: HostileFrame[] = [];
   #session: ServerSession | undefined;
   #sent = 0;
-  readonly #unanswered: HostileFrame[] = [];
+  /** What wasn't answered for seconds, by `msg_id`; answered ones leave it. */
+  readonly #overdue = new Map<number, HostileFrame>();
   #sessions = 0;
   #ended = 0;
   #deaths = 0;
@@ -211,7 +215,12 @@ class Run {
     try {
       await this.#attack(until);
       // What was damaged may show later.
-      await this.#until(() => this.#isWhole, 60_000);
+      await this.#until(() => this.#isWhole, LONGEST);
+      if (!this.#isWhole) this.#fail("Engines aren't replaced");
+      await this.#until(() => this.#overdue.size === 0, LONGEST);
+      for (const it of this.#overdue.values()) {
+        this.#fail(`Frame ${it.number} isn't answered: ${kindName(it.kind)}`);
+      }
     } finally {
       this.#isOver = true;
       clearInterval(timer);
@@ -250,7 +259,7 @@ class Run {
       if (frame.danger !== undefined && !this.#isCalm) {
         // With a given end all of them are sent.
         if (to === Infinity) continue;
-        await this.#until(() => this.#isCalm, 60_000);
+        await this.#until(() => this.#isCalm, LONGEST);
       }
       await this.#openSession();
       if (this.#number % ROUND === 0) await this.#setUp();
@@ -260,7 +269,7 @@ class Run {
 
   async #replay(frames: readonly Uint8Array[]): Promise<void> {
     for (const bytes of frames) {
-      await this.#until(() => this.#isWhole, 60_000);
+      await this.#until(() => this.#isWhole, LONGEST);
       await this.#openSession();
       const { kind } = parts(bytes);
       await this.#send({
@@ -285,11 +294,13 @@ class Run {
       }
       this.#sessions++;
       this.#open.clear();
+      this.#overdue.clear();
       this.#trail = [];
       this.#session = this.#server.newSession((bytes) => this.#came(bytes), {
         onEnd: (reason) => {
           if (reason === "too many strikes") this.#ended++;
           this.#open.clear();
+          this.#overdue.clear();
           this.#look();
         },
       });
@@ -312,6 +323,7 @@ class Run {
     if (this.#trail.length > TRAIL) this.#trail.shift();
     readHeader(frame.bytes, this.#header);
     const { msgId } = this.#header;
+    const isAnswered = mustAnswer(this.#header.kind);
     this.#open.set(msgId, frame);
     this.#session!.handleRequest(frame.bytes.slice());
     if (frame.isHurried && this.#open.size < 5) return;
@@ -322,8 +334,8 @@ class Run {
       ? PATIENCE
       : LONG_PATIENCE;
     await this.#until(() => !this.#open.has(msgId), patience);
-    if (!isSilent(frame) && this.#open.delete(msgId)) {
-      this.#unanswered.push(frame);
+    if (!isSilent(frame) && this.#open.delete(msgId) && isAnswered) {
+      this.#overdue.set(msgId, frame);
     }
     for (const [id, { number }] of this.#open) {
       if (number < frame.number - 20) this.#open.delete(id);
@@ -334,6 +346,7 @@ class Run {
   #came(bytes: Uint8Array): void {
     readHeader(bytes, this.#header);
     this.#open.delete(this.#header.msgId);
+    this.#overdue.delete(this.#header.msgId);
     this.#look();
   }
 
@@ -430,7 +443,7 @@ class Run {
       sent: this.#sent,
       kinds: this.#kinds,
       mutations: this.#mutations,
-      unanswered: this.#unanswered,
+      unanswered: [...this.#overdue.values()],
       hostileSessions: this.#sessions,
       ended: this.#ended,
       causes: this.#causes,
@@ -453,6 +466,12 @@ class Run {
       errors: this.#errors,
     };
   }
+}
+
+/** Whether a frame of `kind` is answered; some wait for what they are about. */
+function mustAnswer(kind: number): boolean {
+  return kind !== Kind.TABLE_DELETE && kind !== Kind.GET_HOSTED_TABLES &&
+    kindInfo(kind)?.effect !== "subscribe";
 }
 
 /** Whether it may not be answered for a long time, though nothing is wrong. */

@@ -69,7 +69,7 @@ export function inWords(report: FuzzReport): string {
     ...list(report.kinds),
     "by mutation:",
     ...list(report.mutations),
-    ...report.unanswered.length === 0 ? [] : ["not answered for seconds:"],
+    ...report.unanswered.length === 0 ? [] : ["never answered:"],
     ...report.unanswered.map((it) => `  ${frameInWords(it)}`),
     `hostile sessions: ${report.hostileSessions}, of which ${report.ended} ` +
     `ended by strikes`,
