@@ -38,6 +38,8 @@ export interface Job extends Waiting {
   readonly isRefused?: boolean;
   /** At how many deaths of an engine it was under way. */
   deaths?: number;
+  /** The subscriptions that one of these has pushed to for it. */
+  told?: ReadonlySet<number>;
 }
 
 /** By what time a {@linkcode Replica} sees that a request doesn't come back. */
@@ -96,6 +98,8 @@ export type ReplicaState = "up" | "down" | "filling";
 export interface Debts {
   /** What was under way in it. */
   readonly running: Job | undefined;
+  /** Whether that is a change which it has made, and said so. */
+  readonly isMade: boolean;
   /**
    * Everything but changes, what was under way included. What may have nothing
    * between it is together.
@@ -103,7 +107,7 @@ export interface Debts {
   readonly reads: ReadonlyArray<readonly Job[]>;
   /** Changes that it hasn't told views of: what the poll under way is about. */
   readonly unpolled: readonly Job[];
-  /** The subscriptions that this poll has pushed to already. */
+  /** The subscriptions that what was under way has pushed to already. */
   readonly pushedTo: ReadonlySet<number>;
   /** The changes after these. */
   readonly changes: readonly Job[];
@@ -190,10 +194,14 @@ export class Replica {
   #turns = new Turns<Turn>();
   /** What waits for another engine. */
   #parked: Array<readonly Job[]> = [];
+  /** Views that this one has already, while it is being filled. */
+  readonly #ready = new Set<EngineView>();
   /** In the engine, in order. */
   #sent: Sent[] = [];
   /** Subscriptions that what is under way has pushed to. */
   #pushedTo = new Set<number>();
+  /** The last change that it has answered without an error. */
+  #made = 0;
   /** Changes that it has executed since it polled. */
   #unpolled: Job[] = [];
   #heapSize = 0;
@@ -328,13 +336,19 @@ export class Replica {
 
   /** Executes jobs of one owner in its turn, with nothing between them. */
   send(...jobs: readonly Job[]): void {
-    if (this.#state !== "up") {
+    if (!this.#takes(jobs)) {
       this.#parked.push(jobs);
       return;
     }
     for (const job of jobs) this.#predicted += job.predicted;
     this.#turns.add({ jobs, isChange: false }, jobs[0]!);
     this.#pump();
+  }
+
+  /** Whether the engine is there, and has what these are about. */
+  #takes([first]: readonly Job[]): boolean {
+    return this.#state === "up" ||
+      first?.view !== undefined && this.#ready.has(first.view);
   }
 
   /**
@@ -384,13 +398,14 @@ export class Replica {
     this.#state = "down";
     this.#onRetired = undefined;
     this.#deaths++;
+    this.#ready.clear();
     this.#watchdog?.stop();
     const sent = this.#sent;
     const waiting = this.#turns.takeReads();
+    const inOrder = this.#turns.takeChanges();
     const changes = [
       ...jobsOf(sent, ({ turn }) => turn.isChange),
-      ...this.#turns.takeChanges()
-        .flatMap(({ isChange, jobs }) => isChange ? jobs : []),
+      ...inOrder.flatMap(({ isChange, jobs }) => isChange ? jobs : []),
     ];
     // A read has nothing to do with what is polled after it.
     const polled = sent[0]?.turn.isChange
@@ -398,10 +413,13 @@ export class Replica {
       : 0;
     const debts = {
       running: sent[0]?.job,
+      isMade: sent[0]?.job.frame !== undefined &&
+        sent[0].job.frame.msgId === this.#made,
       reads: [
         ...[...new Set(sent.map(({ turn }) => turn))]
           .filter(({ isChange }) => !isChange)
           .map((turn) => jobsOf(sent, (it) => it.turn === turn)),
+        ...inOrder.flatMap(({ isChange, jobs }) => isChange ? [] : [jobs]),
         ...waiting.map(({ jobs }) => jobs),
       ],
       unpolled: [...this.#unpolled, ...changes.slice(0, polled)],
@@ -452,18 +470,22 @@ export class Replica {
   /** The new engine has all that it needs. */
   open(): void {
     this.#state = "up";
+    this.#ready.clear();
     this.#heapAtOpen = this.#heapSize;
-    this.#owner.progress();
   }
 
-  /** Takes what waits for another engine, but for what is about `staying` views. */
+  /** The new engine has `views`, though not yet all that it needs. */
+  serve(views: readonly EngineView[]): void {
+    for (const view of views) this.#ready.add(view);
+  }
+
+  /** Takes what waits for another engine, or those of it that are `wanted`. */
   takeParked(
-    staying: ReadonlySet<EngineView | undefined> = new Set(),
+    wanted: (jobs: readonly Job[]) => boolean = () => true,
   ): ReadonlyArray<readonly Job[]> {
     const parked = this.#parked;
-    const stays = ([first]: readonly Job[]) => staying.has(first?.view);
-    this.#parked = parked.filter(stays);
-    return parked.filter((it) => !stays(it));
+    this.#parked = parked.filter((it) => !wanted(it));
+    return parked.filter(wanted);
   }
 
   /** Whether anything waits for another engine. */
@@ -497,9 +519,20 @@ export class Replica {
     this.#parked.unshift(...jobs);
   }
 
-  /** A push for the subscription `msgId` has come. */
-  pushed(msgId: number): void {
+  /**
+   * A push for the subscription `msgId` has come.
+   *
+   * @returns Whether it is news: the engine that was lost at what is under way
+   * may have said it.
+   */
+  pushed(msgId: number): boolean {
     this.#pushedTo.add(msgId);
+    return this.#sent[0]?.job.told?.has(msgId) !== true;
+  }
+
+  /** The change `msgId` was answered, and not with an error. */
+  made(msgId: number): void {
+    this.#made = msgId;
   }
 
   #listenTo(engine: Engine): void {

@@ -5,6 +5,7 @@ import { Kind } from "../protocol/kinds.ts";
 import { ManualClock } from "../testing/routing.ts";
 import { TimedEngine } from "../testing/timed_engine.ts";
 import { type Job, Replica } from "./replica.ts";
+import { ViewNames } from "./view.ts";
 
 const { TABLE_SIZE, TABLE_UPDATE, VIEW_SCHEMA, VIEW_TO_CSV } = Kind;
 
@@ -27,6 +28,16 @@ const job = (msgId: number, more: Partial<Job> = {}): Job => ({
 
 const change = (msgId: number, poll: boolean): Job =>
   job(msgId, { kind: TABLE_UPDATE, change: msgId, poll });
+
+/** A view on `replica`. */
+const aView = (replica: Replica) =>
+  new ViewNames().next({
+    table: "t",
+    config: NO_BYTES,
+    shape: "",
+    isGrouped: false,
+    replica,
+  }, someone);
 
 /** The `msg_id`s of jobs. */
 const ids = (jobs: readonly Job[]) => jobs.map((it) => it.frame?.msgId);
@@ -99,16 +110,17 @@ Deno.test("Replica.fail() owes nothing of what was polled", () => {
   assertEquals([running, reads, unpolled, changes], [undefined, [], [], []]);
 });
 
-Deno.test("Replica.fail() leaves out what is done in the order of changes, and meanwhile", () => {
+Deno.test("Replica.fail() gives back what is done in the order of changes, and meanwhile", () => {
   const { engine, replica } = replicaOf();
   replica.sendInOrder([job(1)], true);
   engine.step(50);
   replica.sendDuring(job(2));
   replica.sendInOrder([job(3)]);
   replica.sendChanges([change(4, true)]);
+  replica.sendDuring(job(5));
   const { reads, changes } = replica.fail();
-  // Whoever wants these knows that they are lost; one is in the engine.
-  assertEquals([reads.map(ids), ids(changes)], [[[2]], [4]]);
+  // One of them is in the engine.
+  assertEquals([reads.map(ids), ids(changes)], [[[2], [5], [3]], [4]]);
 });
 
 Deno.test("Replica.pushedTo is whom the poll under way has pushed to", () => {
@@ -122,8 +134,29 @@ Deno.test("Replica.pushedTo is whom the poll under way has pushed to", () => {
   assertEquals([...replica.fail().pushedTo], []);
 });
 
+Deno.test("Replica.pushed() is news unless the engine that was lost has said it", () => {
+  const { engine, replica } = replicaOf();
+  replica.sendChanges([{ ...change(1, true), told: new Set([7]) }]);
+  replica.sendChanges([change(2, true)]);
+  assertEquals([replica.pushed(7), replica.pushed(8)], [false, true]);
+  engine.step(50);
+  assertEquals([replica.pushed(7), replica.pushed(8)], [true, true]);
+});
+
+Deno.test("Replica.fail() says whether what was under way is answered", () => {
+  const { engine, replica } = replicaOf();
+  replica.sendChanges([change(1, true), change(2, true)]);
+  replica.made(1);
+  engine.step(50);
+  assertEquals(replica.fail().isMade, false);
+  replica.attach(engine);
+  replica.sendChanges([change(3, true)]);
+  replica.made(3);
+  assertEquals(replica.fail().isMade, true);
+});
+
 Deno.test("Replica.send() waits for another engine, in front of which are the debts", () => {
-  const { engine, replica, told } = replicaOf();
+  const { engine, replica } = replicaOf();
   replica.send(job(1));
   const { reads } = replica.fail();
   replica.send(job(2), job(3));
@@ -137,9 +170,8 @@ Deno.test("Replica.send() waits for another engine, in front of which are the de
   replica.sendChanges([change(5, true)]);
   other.run();
   assertEquals(other.msgIds, [5]);
-  told.length = 0;
   replica.open();
-  assertEquals([replica.state, told], ["up", ["progress"]]);
+  assertEquals(replica.state, "up");
   const parked = replica.takeParked();
   assertEquals(parked.map(ids), [[1], [2, 3], [4]]);
   for (const jobs of parked) replica.send(...jobs);
@@ -163,8 +195,29 @@ Deno.test("Replica.takeParked() takes what waits to another one", () => {
   replica.fail();
   replica.send(job(1), job(2));
   replica.send(job(3));
-  assertEquals(replica.takeParked().map(ids), [[1, 2], [3]]);
+  replica.send(job(4));
+  const isThird = ([first]: readonly Job[]) => first!.frame!.msgId === 3;
+  assertEquals(replica.takeParked(isThird).map(ids), [[3]]);
+  assertEquals(replica.takeParked().map(ids), [[1, 2], [4]]);
   assertEquals(replica.takeParked(), []);
+});
+
+Deno.test("Replica.serve() takes what is about views that are there, while it is filled", () => {
+  const { replica } = replicaOf();
+  const [there, missing] = [aView(replica), aView(replica)];
+  replica.fail();
+  const other = new TimedEngine();
+  replica.attach(other);
+  replica.serve([there]);
+  replica.send(job(1, { view: there }));
+  replica.send(job(2, { view: missing }));
+  replica.send(job(3));
+  assertEquals(other.msgIds, [1]);
+  // The next engine doesn't have them.
+  assertEquals(replica.fail().reads.map(ids), [[1]]);
+  replica.attach(new TimedEngine());
+  replica.send(job(4, { view: there }));
+  assertEquals(replica.takeParked().map(ids), [[2], [3], [4]]);
 });
 
 Deno.test("Replica hears nothing more of an engine that is lost", () => {

@@ -782,11 +782,12 @@ export class Router
     // What all but the primary answer to a change is for nobody.
     if (msgId === 0 && this.#isSeveral) return;
     const route = this.#routes.get(msgId);
-    if (route?.subscription) replica.pushed(msgId);
+    if (route?.subscription && !replica.pushed(msgId)) return;
     const isChange = this.waits && route !== undefined &&
       kindInfo(route.kind)?.effect === "change";
     if (isChange) {
       const isRefused = this.#header.kind === SERVER_ERROR;
+      if (!isRefused) replica.made(msgId);
       this.sequencer.answered(msgId, false, isRefused);
     }
     try {
@@ -952,6 +953,11 @@ export class Router
       this.#dispatch(msgId, route, frame, header);
     }
     this.notifyHostedTables();
+  }
+
+  /** See {@linkcode RecoveryHost.nextStamp}. */
+  nextStamp(): number {
+    return ++this.#stamp;
   }
 
   /** See {@linkcode RecoveryHost.forgetReads}. */

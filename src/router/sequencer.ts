@@ -110,6 +110,7 @@ export class Sequencer {
   #forwarded = 0;
   #batches = 0;
   #number = 0;
+  #changes = 0;
   #joined = 0;
   /** Whether a read waits for the open batch. */
   #isWanted = false;
@@ -134,7 +135,7 @@ export class Sequencer {
 
   /** How many changes there have been. */
   get changes(): number {
-    return this.#number;
+    return this.#changes;
   }
 
   /** How many of them shared the poll of one before them. */
@@ -162,9 +163,10 @@ export class Sequencer {
     return this.#waiting.has(owner);
   }
 
-  /** Takes a change and gives it the next number. */
+  /** Takes a change. It gets its number when it is made. */
   change(unnumbered: Omit<Change, "change" | "poll">): void {
-    const change = { ...unnumbered, change: ++this.#number, poll: false };
+    this.#changes++;
+    const change = { ...unnumbered, change: 0, poll: false };
     if (this.#primary.isImmediate) this.#execute(change);
     else if (this.#mayTake(change)) this.#send();
     else {
@@ -263,12 +265,15 @@ export class Sequencer {
     this.#primary = next;
   }
 
-  /** Whether changes of `owner` are yet to be given to all. */
-  hasChangesOf(owner: object): boolean {
-    return this.#waiting.has(owner) ||
-      this.#unfinished().some(({ changes }) =>
-        changes.some((it) => it.owner === owner)
-      );
+  /**
+   * Whether `replica` is yet to be given a change that `owner` asked for before
+   * `stamp`.
+   */
+  owes(replica: Replica, owner: object, stamp: number): boolean {
+    const isOwed = (it: Change) => it.owner === owner && it.stamp < stamp;
+    return this.#waiting.has(owner) && this.#collected.some(isOwed) ||
+      !replica.isPrimary &&
+        this.#unfinished().some(({ changes }) => changes.some(isOwed));
   }
 
   /**
@@ -369,7 +374,7 @@ export class Sequencer {
     const polls = this.#owner.onPollRequest === undefined;
     // Before it is sent: a client may read as soon as it is answered.
     if (!polls) this.#isUnpolled = true;
-    this.#primary.changeNow(change, polls);
+    this.#primary.changeNow(this.#numbered(change), polls);
     if (this.#isUnpolled) this.#askProgram();
   }
 
@@ -417,14 +422,23 @@ export class Sequencer {
     }
     const batch = this.#open ??= this.#newBatch();
     if (batch.changes.length > 0) this.#joined++;
-    batch.changes.push(change);
+    const numbered = this.#numbered(change);
+    batch.changes.push(numbered);
     batch.ports.set(change.table, change.port);
     batch.open.add(change.frame!.msgId);
     batch.bytes += change.frame!.byteLength;
-    this.#unsent.push(change);
+    this.#unsent.push(numbered);
     if (!mayStayOpen || !byProgram && this.#hasRoom()) this.#close();
     else if (byProgram) this.#askProgram();
     return true;
+  }
+
+  /**
+   * `change` with the next number: that of its place in the order. One that is
+   * tried again has another then, so that a number never tells of two states.
+   */
+  #numbered(change: Change): Change {
+    return { ...change, change: ++this.#number };
   }
 
   #newBatch(): Batch {

@@ -120,11 +120,11 @@ export class Turns<T> {
   /** Takes out all changes, and what was to be done in their order. */
   takeChanges(): T[] {
     const changes = this.#changes.splice(0);
-    this.#size -= changes.length + this.#during.length;
+    const during = this.#during.splice(0);
+    this.#size -= changes.length + during.length;
     this.#taken += changes.length;
-    this.#during.length = 0;
     this.#isHeld = this.#isLetGo = false;
-    return changes.map(({ item }) => item);
+    return [...during, ...changes.map(({ item }) => item)];
   }
 
   #addChange(change: Changes<T>): void {

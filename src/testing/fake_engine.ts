@@ -299,6 +299,8 @@ export class LogEngine {
   readonly faults: string[] = [];
   /** Configs whose views it can't make, in hex; tables that it can't copy. */
   readonly bad: ReadonlySet<string>;
+  /** Whether it answers a change before it tells those who follow tables. */
+  answersFirst = false;
   readonly #tables = new Map<string, LogTable>();
   readonly #views = new Map<string, LogView>();
   #subscriptions: Subscription[] = [];
@@ -359,7 +361,10 @@ export class LogEngine {
       );
       return answer();
     }
-    if (info.effect === "change") return this.#change(request, answer, refuse);
+    if (info.effect === "change") {
+      const said = this.#change(request, answer, refuse);
+      return this.answersFirst ? said.toReversed() : said;
+    }
     if (info.entity === "view" && !this.#views.has(entity)) {
       return refuse("View not found", 1);
     }

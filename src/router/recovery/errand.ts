@@ -77,6 +77,16 @@ export class Errand {
     return promise;
   }
 
+  /**
+   * To be called after anything was waited for, before something is done that
+   * supposes that engine.
+   *
+   * @throws {Error} If it is called off.
+   */
+  check(): void {
+    if (this.#calledOff !== undefined) throw this.#calledOff;
+  }
+
   /** Has something done that isn't answered, unless it is called off. */
   tell(
     frame: Reframed,

@@ -62,6 +62,16 @@ const NOTHING_IF_REFUSED: ReadonlySet<number> = new Set([
   Kind.TABLE_DELETE,
 ]);
 
+/** What is done about that which lives on tables. */
+export interface Restoring {
+  /** Makes it, before the tables change. */
+  restore(errand: Errand, tables: readonly string[]): Promise<void>;
+  /** It is there, and from here on the tables change. */
+  beforeChanges(tables: readonly string[]): void;
+  /** The tables have been given all changes so far. */
+  afterChanges(tables: readonly string[]): void;
+}
+
 /** Tables that are copied at one place in the order of changes. */
 interface Group {
   readonly tables: string[];
@@ -119,22 +129,23 @@ export class Fill {
   }
 
   /**
-   * Copies all tables. `restore` makes what lives on these tables, before they
-   * change.
+   * Copies all tables.
    *
    * A table that can't be copied the new engine goes without: one such table
    * mustn't keep all others from being copied. See {@linkcode Replica.lacks}.
    *
    * @throws {Error} If it is called off.
    */
-  async run(
-    restore: (errand: Errand, tables: readonly string[]) => Promise<void>,
-  ): Promise<void> {
+  async run(restoring: Restoring): Promise<void> {
     for (const group of this.#groups) {
+      const { tables } = group;
       await this.#copy(group);
-      await restore(this.#errand, group.tables);
+      await restoring.restore(this.#errand, tables);
+      this.#errand.check();
+      restoring.beforeChanges(tables);
       group.state = "there";
       for (const jobs of group.held.splice(0)) this.replica.sendChanges(jobs);
+      restoring.afterChanges(tables);
     }
     this.#isDone = true;
   }

@@ -26,10 +26,12 @@ export class Missed {
   /** By table and port: who has been told nevertheless. */
   readonly #tables = new Map<string, Map<number, ReadonlySet<number>>>();
 
-  /** What `other` remembers, too. */
-  addAll(other: Missed): void {
+  /** What `other` remembers, too; of the tables and ports of `of`, if it is given. */
+  addAll(other: Missed, of: Missed = other): void {
     for (const [table, ports] of other.#tables) {
-      for (const [port, told] of ports) this.#add(table, port, told);
+      for (const [port, told] of ports) {
+        if (of.#tables.get(table)?.has(port)) this.#add(table, port, told);
+      }
     }
   }
 

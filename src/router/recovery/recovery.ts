@@ -7,7 +7,7 @@
 import type { Engine } from "../../engine/engine.ts";
 import { EngineFaultError, toError } from "../../errors.ts";
 import { emptyAnswer, errorAnswer } from "../../protocol/answers.ts";
-import { NO_BYTES } from "../../protocol/frame.ts";
+import { NO_BYTES, reframe } from "../../protocol/frame.ts";
 import { Kind, kindName } from "../../protocol/kinds.ts";
 import type { Debts, Job, Replica } from "../replica.ts";
 import type { Route } from "../route.ts";
@@ -19,7 +19,13 @@ import { Errand } from "./errand.ts";
 import { Fill, type FillHost } from "./fill.ts";
 import { Missed } from "./missed.ts";
 import { type MoveHost, moveSubscriptions } from "./move_subscriptions.ts";
-import { type Place, restore, type RestoreHost } from "./restore.ts";
+import {
+  makeFirst,
+  type Place,
+  push,
+  restore,
+  type RestoreHost,
+} from "./restore.ts";
 
 /** What {@linkcode Recovery} needs of the router. */
 export interface RecoveryHost extends FillHost, RestoreHost, MoveHost {
@@ -33,6 +39,8 @@ export interface RecoveryHost extends FillHost, RestoreHost, MoveHost {
   route(msgId: number): Route | undefined;
   /** The replica that has least to do. */
   leastBusy(table: string | undefined): Replica;
+  /** What is asked now comes after all that was asked so far. */
+  nextStamp(): number;
   /** Takes `frame` as if `replica` had said it. */
   frame(replica: Replica, frame: Uint8Array): void;
   /** Forgets what was read of tables. */
@@ -81,6 +89,28 @@ export interface RecoveryStats {
   readonly abandoned: number;
 }
 
+/** Views that are made on another engine. */
+interface Move {
+  /** The engine that is lost. */
+  readonly replica: Replica;
+  readonly target: Replica;
+  readonly errand: Errand;
+  /**
+   * Changes that the target has been given before, and is yet to answer: the
+   * views are told of them when they are made, or never if it is lost first.
+   */
+  readonly settled: ReadonlySet<number>;
+  /** Those of them that it has answered. */
+  readonly made: Job[];
+}
+
+/** Changes that those are told of who follow the list of tables. */
+const LISTED: ReadonlySet<number> = new Set([
+  Kind.MAKE_TABLE,
+  Kind.MAKE_JOIN_TABLE,
+  Kind.TABLE_DELETE,
+]);
+
 const NO_VIEWS: ReadonlySet<EngineView | undefined> = new Set();
 
 /** A request that was under way at so many deaths isn't tried again. */
@@ -117,8 +147,7 @@ export class Recovery {
   readonly #queue: Replica[] = [];
   #running: Promise<void> | undefined;
   #fill: Fill | undefined;
-  /** Views that are made on another engine. */
-  #move: { readonly errand: Errand; readonly target: Replica } | undefined;
+  #move: Move | undefined;
   /** Engines that couldn't be replaced, of which the program has been told. */
   readonly #unreplaced = new Set<Replica>();
   /** Requests that wait for changes of those who asked. */
@@ -178,7 +207,8 @@ export class Recovery {
     const host = this.#host;
     if (this.#retiring === replica) this.#retiring = undefined;
     this.#outgrown.delete(replica);
-    const { running, reads, unpolled, pushedTo, changes } = replica.fail();
+    const debts = replica.fail();
+    const { running, unpolled, pushedTo, changes } = debts;
     this.#stats.lost++;
     if (isHung && !replica.abandon()) this.#stats.abandoned++;
     else if (!isHung) replica.closeLost();
@@ -203,7 +233,7 @@ export class Recovery {
     }
     // Changes go on when it is known whose aren't made any more.
     host.sequencer.pauseWhile(() =>
-      this.#settle(replica, { running, reads, poison, error, healthy })
+      this.#settle(replica, debts, { poison, error, healthy })
     );
     host.sequencer.progress();
   }
@@ -211,16 +241,20 @@ export class Recovery {
   /** Sees to what `replica` owed. */
   #settle(
     replica: Replica,
-    { running, reads, poison, error, healthy }:
-      & Pick<Debts, "running" | "reads">
-      & { poison: Job | undefined; error: Error; healthy: readonly Replica[] },
+    debts: Debts,
+    { poison, error, healthy }: {
+      poison: Job | undefined;
+      error: Error;
+      healthy: readonly Replica[];
+    },
   ): void {
-    const owed = reads.map((jobs) => jobs.filter((it) => it !== poison))
+    const owed = debts.reads.map((jobs) => jobs.filter((it) => it !== poison))
       .filter((jobs) => jobs.length > 0);
     // First of all: what is read elsewhere comes after what was answered.
     if (replica.isPrimary) {
       const later = new Set(owed.flat().map(({ frame }) => frame?.msgId ?? 0));
-      this.#promote(replica, healthy, running, poison, later);
+      this.#promote(replica, healthy, debts, poison, later);
+      if (debts.isMade) this.#tellFollowers(debts);
     }
     this.#share(replica, owed);
     if (poison !== undefined) this.#refuse(replica, poison, error);
@@ -266,8 +300,11 @@ export class Recovery {
   /** `replica`, which is lost or being filled, gets changes with a poll. */
   take(replica: Replica, made: readonly Job[]): void {
     replica.owes(made);
-    if (this.#fill?.replica === replica) this.#fill.take(made);
-    else this.#missedOf(replica).add(made);
+    if (this.#fill?.replica === replica) return this.#fill.take(made);
+    const move = this.#move?.replica === replica ? this.#move : undefined;
+    const isSettled = ({ change }: Job) => move?.settled.has(change) === true;
+    move?.made.push(...made.filter(isSettled));
+    this.#missedOf(replica).add(made.filter((it) => !isSettled(it)));
   }
 
   /** There is nothing to replace any more. Resolves when nothing is under way. */
@@ -391,7 +428,10 @@ export class Recovery {
         this.#risky.push(open);
       } else this.#askAgain(open);
     }
-    replica.park(waiting);
+    // Where their view lives: it may have been about to move here.
+    for (const it of host.replicas) {
+      it.park(waiting.filter(([first]) => first!.view!.replica === it));
+    }
   }
 
   /** Asks a healthy engine, after the changes of who asked. */
@@ -402,28 +442,31 @@ export class Recovery {
     );
     const [first] = open;
     if (first === undefined) return;
-    const { frame, view, owner, table } = first;
+    const { frame, view, owner, stamp, table } = first;
     const route = this.#host.route(frame!.msgId)!;
     // Subscriptions belong where changes are seen first.
     const replica = view?.replica ??
       (route.subscription ? sequencer.primary : this.#host.leastBusy(table));
-    const askers = [owner, ...this.#joinedTo(route)];
-    if (
-      !route.subscription && askers.some((it) => sequencer.hasChangesOf(it))
-    ) {
+    // Who has joined a read asks for no change before it is answered.
+    const isEarly = sequencer.owes(replica, owner, stamp) ||
+      this.#joinedTo(route).some((it) => sequencer.owes(replica, it, Infinity));
+    if (!route.subscription && isEarly) {
       this.#behind.push(open);
       return;
     }
     if (replica.isPrimary) sequencer.beforeRead(table);
-    replica.send(...open);
+    if (route.subscription && view === undefined) {
+      // Before what is tried again.
+      return replica.sendInOrder(open);
+    }
+    // Not between changes of one poll, some of which it has to see.
+    const now = this.#host.nextStamp();
+    replica.send(...open.map((it) => ({ ...it, stamp: now })));
   }
 
   /** Who gets the same answer. */
-  *#joinedTo({ joined }: Route): Iterable<object> {
-    for (const msgId of joined ?? []) {
-      const session = this.#host.route(msgId)?.session;
-      if (session !== undefined) yield session;
-    }
+  #joinedTo({ joined = [] }: Route): object[] {
+    return joined.flatMap((it) => this.#host.route(it)?.session ?? []);
   }
 
   /** What waited for `replica` is asked. */
@@ -445,7 +488,7 @@ export class Recovery {
   #promote(
     replica: Replica,
     healthy: readonly Replica[],
-    running: Job | undefined,
+    { running, pushedTo }: Debts,
     poison: Job | undefined,
     later: ReadonlySet<number>,
   ): void {
@@ -466,6 +509,7 @@ export class Recovery {
     host.sequencer.promote(next, (change) => {
       if (change.frame!.msgId !== running?.frame?.msgId) return false;
       change.deaths = running.deaths!;
+      change.told = new Set([...pushedTo, ...change.told ?? []]);
       return poison !== undefined;
     });
     // What belongs to no view was subscribed to there.
@@ -473,16 +517,35 @@ export class Recovery {
       if (subscribed === undefined || subscribed.view !== undefined) continue;
       if (later.has(msgId)) continue;
       const step = { frame: subscribed.frame, kind };
+      // Before what is tried again, and behind what was told of.
       next.sendInOrder([host.newJob(step, this, undefined)]);
+    }
+  }
+
+  /**
+   * Tells those who follow tables of the change that the primary was lost at,
+   * if it hasn't: to the next one that is nothing new. What it answered before,
+   * it has told of.
+   */
+  #tellFollowers({ running, pushedTo }: Debts): void {
+    const { kind, table } = running!;
+    if (!LISTED.has(kind)) return;
+    for (const [msgId, route] of [...this.#host.routes]) {
+      const { subscription, entity } = route;
+      if (!subscription || pushedTo.has(msgId)) continue;
+      if (route.kind === Kind.GET_HOSTED_TABLES) {
+        push(this.#host, msgId, reframe(msgId, NO_BYTES, NO_BYTES, 0, 0));
+      } else if (
+        kind === Kind.TABLE_DELETE && route.kind === Kind.TABLE_ON_DELETE &&
+        decoder.decode(entity) === table
+      ) push(this.#host, msgId, emptyAnswer(msgId, entity, route.kind));
     }
   }
 
   // -- Replacing ---------------------------------------------------------------
 
   #run(): void {
-    this.#running ??= this.#replaceAll().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#replaceAll();
   }
 
   async #replaceAll(): Promise<void> {
@@ -494,18 +557,17 @@ export class Recovery {
         await this.#onFailure(next, toError(reason));
       }
     }
+    // At once: whoever comes next has to begin anew.
+    this.#running = undefined;
   }
 
   /** `replica` couldn't be replaced: it is tried again. */
   async #onFailure(replica: Replica, error: Error): Promise<void> {
-    const wasLost = error instanceof LostError;
+    // Then it waits for the next one already, or its turn has come again.
+    if (error instanceof LostError) return;
     this.#queue.splice(0, this.#queue[0] === replica ? 1 : 0);
-    // If it is the engine itself that was lost, it waits already.
     if (replica.state === "filling") this.#giveBack(replica);
-    else if (wasLost) return;
     this.#enqueue(replica);
-    // Of one that is lost again the program has been told.
-    if (wasLost) return;
     if (!this.#unreplaced.has(replica)) {
       this.#unreplaced.add(replica);
       this.#host.report(
@@ -515,6 +577,8 @@ export class Recovery {
           { cause: error },
         ),
       );
+      // Who is suspected has waited for whether it can be.
+      this.#host.wake();
     }
     // It has waited for that one.
     this.#askRisky();
@@ -539,9 +603,16 @@ export class Recovery {
     const missed = this.#missedOf(replica);
     const fill = this.#fill = new Fill(host, replica, donor, missed);
     try {
-      await fill.run((errand, tables) =>
-        this.#restoreOn(replica, errand, tables)
-      );
+      await fill.run({
+        restore: (errand, tables) => this.#restoreOn(replica, errand, tables),
+        beforeChanges: (tables) =>
+          this.#beginLate(
+            replica,
+            this.#madeOn(replica, tables),
+            (jobs) => replica.sendInOrder(jobs),
+          ),
+        afterChanges: (tables) => this.#serve(replica, tables),
+      });
       const staying = host.views.on(replica)
         .filter(({ table }) => host.holds(replica, table));
       if (replica.lacks.size > 0) {
@@ -550,13 +621,16 @@ export class Recovery {
     } finally {
       this.#fill = undefined;
     }
+    // One of the two may have been lost since.
+    if (replica.state !== "filling") throw new LostError("It is lost again");
     this.#stats.replaced++;
     this.#unreplaced.delete(replica);
     replica.open();
+    // Before sessions ask anything more.
     this.#askParked(replica);
     const { ms } = this.#pauses.get(replica)!;
     this.#pauses.set(replica, { ms, since: this.#options.now() });
-    host.wake();
+    host.sequencer.progress();
     this.#recycleNext();
     if (this.#queue.length === 0) await this.#handBack();
   }
@@ -605,41 +679,54 @@ export class Recovery {
     const { views } = this.#host;
     const target = this.#fewestViews();
     const errand = new Errand(this.#host);
-    const missed = this.#missedOf(replica);
-    // What changes from here on they will be told there.
+    const before = this.#missedOf(replica);
+    // What changes from here on they will be told of there.
     this.#missed.delete(replica);
-    if (staying.size > 0) this.#missedOf(replica).addAll(missed);
+    if (staying.size > 0) this.#missedOf(replica).addAll(before);
     const moving = views.on(replica).filter((it) => !staying.has(it));
-    if (target.isPrimary) missed.add(this.#host.settlePrimary());
-    this.#move = { errand, target };
+    const settled = target.isPrimary ? this.#host.settlePrimary() : [];
+    const missed = new Missed();
+    missed.addAll(before);
+    missed.add(settled);
+    const made: Job[] = [];
+    const numbers = new Set(settled.map(({ change }) => change));
+    this.#move = { replica, target, errand, settled: numbers, made };
     let isHolding = false;
     const send = (job: Job) => {
       if (isHolding) return target.sendDuring(job);
       isHolding = true;
       target.sendInOrder([job], true);
     };
+    const begun = (msgId: number) => replica.unpark(msgId);
     try {
       for (const view of moving) {
-        if (!this.#isNeeded(view) || this.#isRemoved(view)) continue;
-        const begun = (msgId: number) => replica.unpark(msgId);
         await this.#restore(view, { errand, send, begun, missed });
       }
+      errand.check();
+      const there = moving.filter(({ state }) => state === "made");
+      this.#beginLate(replica, there, (jobs) => jobs.forEach(send));
       for (const view of views.on(replica)) {
         if (!staying.has(view)) views.move(view, target);
       }
+      // Before sessions ask anything more.
+      const parked = replica.takeParked(([first]) => !staying.has(first?.view));
+      for (const jobs of parked) this.#askAgain(jobs);
+      if (staying.size > 0) {
+        before.add(made);
+        this.#missedOf(replica).addAll(before);
+      }
     } catch (reason) {
-      this.#missedOf(replica).addAll(missed);
+      before.add(made);
+      this.#missedOf(replica).addAll(missed, before);
       throw reason;
     } finally {
       this.#move = undefined;
       if (isHolding && target.state === "up") target.letGo();
     }
-    for (const jobs of replica.takeParked(staying)) this.#askAgain(jobs);
   }
 
   /** Whether `view` has to be made again: clients have it, or wait for its answers. */
   #isNeeded(view: EngineView): boolean {
-    // One that is yet to be made is, when its turn comes.
     return view.state === "made" ||
       view.state === "gone" && view.replica.awaits(view);
   }
@@ -658,7 +745,15 @@ export class Recovery {
   #callOff(replica: Replica, error: Error): void {
     const why = new LostError(error.message);
     const fill = this.#fill;
-    if (fill?.replica === replica || fill?.donor === replica) fill.callOff(why);
+    if (fill?.replica === replica || fill?.donor === replica) {
+      // From here on it takes nothing more.
+      this.#fill = undefined;
+      fill.callOff(why);
+      if (fill.donor === replica) {
+        this.#giveBack(fill.replica);
+        this.#enqueue(fill.replica);
+      }
+    }
     if (this.#move?.target === replica) this.#move.errand.callOff(why);
   }
 
@@ -680,9 +775,12 @@ export class Recovery {
 
   /** An engine that couldn't be filled goes again. */
   #giveBack(replica: Replica): void {
-    const { changes, unpolled } = replica.fail();
+    const { reads, unpolled, pushedTo, changes } = replica.fail();
     replica.closeLost();
-    this.#missedOf(replica).add([...unpolled, ...changes]);
+    const missed = this.#missedOf(replica);
+    missed.add(unpolled, pushedTo);
+    missed.add(changes);
+    this.#share(replica, reads);
   }
 
   /** Makes the views of `tables` again that lived on `replica`. */
@@ -695,8 +793,7 @@ export class Recovery {
     const missed = this.#missedOf(replica);
     const held = tables.filter((it) => host.holds(replica, it));
     for (const view of host.views.on(replica)) {
-      if (!this.#isNeeded(view) || !held.includes(view.table)) continue;
-      if (this.#isRemoved(view)) continue;
+      if (!held.includes(view.table)) continue;
       await this.#restore(view, {
         errand,
         send: (job) => replica.sendInOrder([job]),
@@ -704,17 +801,71 @@ export class Recovery {
         missed,
       });
     }
+    errand.check();
     missed.told(held);
   }
 
-  /** Makes `view` again; if it can't be made, its clients don't have it any more. */
+  /** The views of `tables` that `replica` has. */
+  #madeOn(replica: Replica, tables: readonly string[]): readonly EngineView[] {
+    const host = this.#host;
+    return host.views.on(replica).filter(({ state, table }) =>
+      state === "made" && tables.includes(table) && host.holds(replica, table)
+    );
+  }
+
+  /**
+   * Begins what was subscribed to while `views` of `replica` were made again:
+   * before their tables change, of which it is to be told.
+   */
+  #beginLate(
+    replica: Replica,
+    views: readonly EngineView[],
+    send: (jobs: readonly Job[]) => void,
+  ): void {
+    const there: ReadonlySet<EngineView | undefined> = new Set(views);
+    const isLate = (jobs: readonly Job[]) =>
+      jobs.some((it) => there.has(it.view) && this.#begins(it));
+    for (const jobs of replica.takeParked(isLate)) send(jobs);
+    for (const { feeds } of views) {
+      for (const feed of feeds.values()) feed.activateAll();
+    }
+  }
+
+  /** Views of `tables` are on `replica`, and needn't wait for the other tables. */
+  #serve(replica: Replica, tables: readonly string[]): void {
+    const views = this.#madeOn(replica, tables);
+    replica.serve(views);
+    const there: ReadonlySet<EngineView | undefined> = new Set(views);
+    const parked = replica.takeParked(([first]) => there.has(first?.view));
+    for (const jobs of parked) this.#askAgain(jobs);
+    this.#host.wake();
+  }
+
+  /**
+   * Makes `view`, again if it was there; if it can't be made any more, its
+   * clients don't have it either.
+   */
   async #restore(view: EngineView, place: Place): Promise<void> {
+    if (view.state === "making") {
+      const parked = view.replica.takeParked((jobs) =>
+        jobs.some((it) => it.view === view && this.#begins(it))
+      );
+      if (parked.length === 0) return;
+      return await makeFirst(this.#host, view, parked, place);
+    }
+    if (!this.#isNeeded(view) || this.#isRemoved(view)) return;
     try {
       await restore(this.#host, view, place);
     } catch (reason) {
       if (reason instanceof LostError) throw reason;
       this.#remove(view, `it can't be made again: ${toError(reason).message}`);
     }
+  }
+
+  /** Whether `job` makes a view, or subscribes to one. */
+  #begins({ kind, frame }: Job): boolean {
+    return kind === Kind.TABLE_MAKE_VIEW ||
+      this.#host.route(frame?.msgId ?? 0)?.subscribed !== undefined;
   }
 
   /** Takes `view` away from its clients, if too many engines were lost at it. */
@@ -732,6 +883,8 @@ export class Recovery {
     this.#host.report(new EngineFaultError(message));
   }
 }
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function nameOf({ kind, frame }: Job): string {
   return frame === undefined ? "a poll" : kindName(kind);

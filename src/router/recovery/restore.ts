@@ -4,7 +4,7 @@
  * @module
  */
 
-import { updatePush } from "../../protocol/answers.ts";
+import { simpleRequest, updatePush } from "../../protocol/answers.ts";
 import { type Reframed, utf8 } from "../../protocol/frame.ts";
 import { newHeader, readHeader } from "../../protocol/header.ts";
 import { Kind } from "../../protocol/kinds.ts";
@@ -66,7 +66,7 @@ export async function restore(
   view: EngineView,
   { errand, send, begun, missed }: Place,
 ): Promise<void> {
-  const { table, id, entity, config } = view;
+  const { table, id, config } = view;
   const ask: Ask = (kind, frame) =>
     errand.ask({ kind, table, view, frame, send });
   await ask(
@@ -74,9 +74,8 @@ export async function restore(
     (msgId) => makeViewRequest(msgId, utf8(table), id, config),
   );
   await restoreState(view, ask);
-  const subscriptions = [...host.routes].filter(([, { subscribed }]) =>
-    subscribed?.view === view
-  );
+  errand.check();
+  const subscriptions = subscriptionsOn(host, view);
   for (const [msgId, { kind, subscribed }] of subscriptions) {
     // Also one that waits: it is to be told of what changes from here on.
     begun(msgId);
@@ -84,6 +83,56 @@ export async function restore(
   }
   // Also those whose place in the order hasn't come: it is behind what they missed.
   for (const feed of view.feeds.values()) feed.activateAll();
+  await tellMissed(host, view, subscriptions, missed, ask);
+}
+
+/**
+ * Has `view` made, which no engine has made yet: `parked` is what clients asked
+ * for that, the subscriptions included, which are told what they have missed.
+ *
+ * @throws {Error} If the engine is lost.
+ */
+export async function makeFirst(
+  host: RestoreHost,
+  view: EngineView,
+  parked: ReadonlyArray<readonly Job[]>,
+  { errand, send, missed }: Omit<Place, "begun">,
+): Promise<void> {
+  const { table } = view;
+  const ask: Ask = (kind, frame) =>
+    errand.ask({ kind, table, view, frame, send });
+  for (const jobs of parked) for (const job of jobs) send(job);
+  // When this is answered, the others are.
+  const kind = Kind.TABLE_SIZE;
+  await ask(kind, (msgId) => simpleRequest(msgId, utf8(table), kind));
+  if (view.state !== "made") return;
+  // What comes with the making is told of by the view that there was before.
+  const [first = []] = parked;
+  const told = new Set(first.map(({ frame }) => frame?.msgId));
+  const subscriptions = subscriptionsOn(host, view)
+    .filter(([msgId]) => !told.has(msgId));
+  await tellMissed(host, view, subscriptions, missed, ask);
+}
+
+type Subscription = readonly [number, Route];
+
+function subscriptionsOn(
+  host: RestoreHost,
+  view: EngineView,
+): readonly Subscription[] {
+  return [...host.routes].filter(([, { subscribed }]) =>
+    subscribed?.view === view
+  );
+}
+
+/** Tells `subscriptions` on `view` what they have missed. */
+async function tellMissed(
+  host: RestoreHost,
+  { table, entity }: EngineView,
+  subscriptions: readonly Subscription[],
+  missed: Missed,
+  ask: Ask,
+): Promise<void> {
   const tables = [table, ...host.tables.sourcesOf(table)];
   let rows: Uint8Array | undefined;
   for (const [msgId, { kind, subscribed }] of subscriptions) {
@@ -98,7 +147,7 @@ export async function restore(
           ),
         );
       }
-      tell(
+      push(
         host,
         msgId,
         updatePush(port, subscribed!.withRows ? rows : undefined),
@@ -130,8 +179,13 @@ async function restoreState(
   }
 }
 
-function tell(host: RestoreHost, msgId: number, push: Uint8Array): void {
+/** Has the subscription `msgId` get `frame`, as if an engine had pushed it. */
+export function push(
+  host: RestoreHost,
+  msgId: number,
+  frame: Uint8Array,
+): void {
   const header = newHeader();
-  readHeader(push, header);
-  host.deliver(msgId, push, header);
+  readHeader(frame, header);
+  host.deliver(msgId, frame, header);
 }
