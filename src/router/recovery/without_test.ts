@@ -12,9 +12,13 @@ import {
 const { MAKE_TABLE, TABLE_DELETE, TABLE_MAKE_VIEW, TABLE_ON_DELETE } = Kind;
 const { TABLE_SIZE, TABLE_UPDATE, VIEW_ON_UPDATE, VIEW_TO_CSV } = Kind;
 
-/** Three engines with `t`, and `u` that can't be copied, of which `victim` is replaced. */
-async function without(victim: number, options?: RecoveringOptions) {
-  const it = await recoveringTable(3, options);
+/** So many engines with `t`, and `u` that can't be copied, of which `victim` is replaced. */
+async function without(
+  victim: number,
+  options?: RecoveringOptions,
+  count = 3,
+) {
+  const it = await recoveringTable(count, options);
   const { client, engines, settle, bad, clock } = it;
   client.ask(2, "u", MAKE_TABLE, rows("b"));
   client.ask(3, "w", MAKE_TABLE, rows("c")); // it is copied after it
@@ -37,7 +41,7 @@ async function without(victim: number, options?: RecoveringOptions) {
       clock.advance(60_000);
       await settle();
     }
-    assertEquals(it.states(), ["up", "up", "up"]);
+    assertEquals(it.states(), Array(count).fill("up"));
   };
   const places = engines.slice();
   let nth = 10;
@@ -159,4 +163,32 @@ Deno.test("an engine that may be the last to have a table isn't replaced for its
   await settle();
   assertEquals([places[0]!.closes, states()], [0, ["up", "up", "up"]]);
   assertEquals(having(), [true, true, false]);
+});
+
+Deno.test("an engine that lacks a table isn't the primary while another is a donor", async () => {
+  for (const count of [3, 4]) {
+    const { ask, client, replace, having, errors, router } = await without(
+      count - 1,
+      {},
+      count,
+    );
+    // Not on the primary, from which the copy is read.
+    for (let i = 1; i < count; i++) {
+      await ask("t", TABLE_MAKE_VIEW, makeView(`v${i}`));
+    }
+    const meanwhile = () => {
+      client.ask(200, "u", TABLE_UPDATE, rows("new"));
+      client.ask(201, "u", TABLE_SIZE);
+    };
+    for (let steps = 0; steps < 20; steps++) {
+      client.take();
+      await replace(1, meanwhile, steps);
+      assertEquals(client.got.map(({ kind }) => kind), [
+        TABLE_UPDATE,
+        TABLE_SIZE,
+      ]);
+      assertEquals(having()[router.primary.index], true);
+    }
+    assertEquals(errors.filter((it) => it.includes("is lost with")), []);
+  }
 });
