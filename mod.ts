@@ -21,12 +21,17 @@
  */
 
 export {
+  type DrainOptions,
+  type HandlerHealth,
   type HandlerStats,
+  type HandshakeRefusal,
   PerspectiveHandler,
-  type PerspectiveHandlerOptions,
-  type ServerLike,
 } from "./src/socket/handler.ts";
-export type { Connection } from "./src/socket/connection.ts";
+export type {
+  PerspectiveHandlerOptions,
+  ServerLike,
+} from "./src/socket/options.ts";
+export type { Connection, RequestRefusal } from "./src/socket/connection.ts";
 export type { CloseReason } from "./src/socket/close_codes.ts";
 export {
   type Sink,
@@ -37,10 +42,15 @@ export {
   type WriterOptions,
   type Written,
 } from "./src/socket/write_loop.ts";
+export type { PeerInfo, TrustProxy } from "./src/policy/address.ts";
+export type { Authorize } from "./src/policy/authorize.ts";
+export { bearerToken } from "./src/policy/bearer.ts";
+export type { DoorReason } from "./src/policy/door.ts";
 export type { CheckOrigin } from "./src/policy/origin.ts";
 export {
   type GuardOptions,
   Server,
+  type ServerHealth,
   type ServerOptions,
   type ServerStats,
 } from "./src/server/server.ts";

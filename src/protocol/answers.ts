@@ -7,6 +7,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { forEachField } from "./fields.ts";
 import { NO_BYTES, Reframed } from "./frame.ts";
+import { newHeader, readHeader } from "./header.ts";
 import { Kind, SERVER_ERROR } from "./kinds.ts";
 
 /** `status_code` of a `ServerError`. */
@@ -30,6 +31,14 @@ export function errorAnswer(
   body.tag(1, 2).string(message);
   if (status !== Status.SERVER_ERROR) body.tag(2, 0).int32(status);
   return frame(msgId, entity, body.join());
+}
+
+/** The answer to `request`, whatever it is, that says why it isn't taken. */
+export function refusalOf(request: Uint8Array, message: string): Uint8Array {
+  const header = newHeader();
+  readHeader(request, header);
+  const { msgId, entityStart, entityEnd } = header;
+  return errorAnswer(msgId, request.subarray(entityStart, entityEnd), message);
 }
 
 /** The answer for a view that isn't there, in the engine's own words. */

@@ -32,6 +32,11 @@ export class Inbox {
     this.#limits = limits;
   }
 
+  /** Requests in flight, those that are held included. */
+  get size(): number {
+    return this.#requests;
+  }
+
   /** Whether requests are held, so that those which follow have to wait too. */
   get isHolding(): boolean {
     return this.#held.length > 0;

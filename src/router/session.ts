@@ -131,6 +131,11 @@ export class Session implements RouteOwner, Holding {
     return this.#closed;
   }
 
+  /** Requests that it has taken and that aren't answered yet. */
+  get pending(): number {
+    return this.#inbox.size;
+  }
+
   /**
    * Takes a request. The frame must stay as it is until it is answered.
    *

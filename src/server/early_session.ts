@@ -5,8 +5,7 @@
  */
 
 import { toError } from "../errors.ts";
-import { errorAnswer } from "../protocol/answers.ts";
-import { newHeader, readHeader } from "../protocol/header.ts";
+import { refusalOf } from "../protocol/answers.ts";
 import type { ServerSession } from "./server_session.ts";
 
 /** Keeps requests, in order, until there is a session to hand them to. */
@@ -33,12 +32,17 @@ export class EarlySession implements ServerSession {
       if (this.#closed) session.close();
     }, (reason) => {
       this.#closed = true;
-      for (const frame of this.#waiting) send(refusal(frame, toError(reason)));
+      const { message } = toError(reason);
+      for (const frame of this.#waiting) send(refusalOf(frame, message));
     }).finally(() => this.#waiting = []);
   }
 
   get closed(): boolean {
     return this.#session?.closed ?? this.#closed;
+  }
+
+  get pending(): number {
+    return this.#session?.pending ?? this.#waiting.length;
   }
 
   handleRequest(frame: Uint8Array): void {
@@ -51,12 +55,4 @@ export class EarlySession implements ServerSession {
     this.#closed = true;
     this.#session?.close();
   }
-}
-
-function refusal(frame: Uint8Array, error: Error): Uint8Array {
-  const header = newHeader();
-  readHeader(frame, header);
-  const { msgId, entityStart, entityEnd } = header;
-  const entity = frame.subarray(entityStart, entityEnd);
-  return errorAnswer(msgId, entity, error.message);
 }

@@ -11,6 +11,10 @@ class FakeSession implements ServerSession {
   readonly requests: number[] = [];
   onRequest: (msgId: number) => void = () => {};
 
+  get pending(): number {
+    return this.requests.length;
+  }
+
   handleRequest(bytes: Uint8Array): void {
     const { msgId } = parts(bytes);
     this.requests.push(msgId);
@@ -29,7 +33,7 @@ Deno.test("EarlySession hands on what it was asked before, in order", async () =
   const early = new EarlySession(promise, () => {});
   early.handleRequest(request(1));
   early.handleRequest(request(2));
-  assertEquals(early.closed, false);
+  assertEquals([early.closed, early.pending], [false, 2]);
   const session = new FakeSession();
   // A client that asks again as soon as it is answered.
   session.onRequest = (msgId) => {
@@ -40,6 +44,7 @@ Deno.test("EarlySession hands on what it was asked before, in order", async () =
   assertEquals(session.requests, [1, 2, 3]);
   early.handleRequest(request(4));
   assertEquals(session.requests, [1, 2, 3, 4]);
+  assertEquals(early.pending, 4);
   early.close();
   assertEquals([early.closed, session.closed], [true, true]);
 });

@@ -209,6 +209,22 @@ export interface ServerStats extends RouterStats {
   readonly line: Line | undefined;
 }
 
+/** How a {@linkcode Server} is. */
+export interface ServerHealth {
+  /**
+   * - `"ok"`: all engines are there
+   * - `"starting"`: they are being loaded
+   * - `"degraded"`: some are lost, and being replaced
+   * - `"lost"`: there is none, and so no table: they couldn't be loaded, are all
+   *   lost, or the server is closed
+   */
+  readonly status: "ok" | "starting" | "degraded" | "lost";
+  /** Engines that work. */
+  readonly engines: number;
+  /** Engines that there should be. */
+  readonly size: number;
+}
+
 const DEFAULT_TIMEOUT = 30_000;
 
 /** Bytes that a machine is taken to have if it mayn't be asked (`--allow-sys`). */
@@ -281,6 +297,8 @@ export class Server implements AsyncDisposable {
   readonly #guard = new Guard();
   #reloading: Reload | undefined;
   #router: Router | undefined;
+  readonly #size: number;
+  #failed = false;
   #closed: Promise<void> | undefined;
 
   /**
@@ -335,6 +353,7 @@ export class Server implements AsyncDisposable {
     }
     this.#onError = safeOnError(options.onError);
     this.#engine = engine;
+    this.#size = executor?.size ?? 1;
     const timeout = timeouts(options.requestTimeout);
     // On this thread there won't be another engine (ENGINE 6.1).
     this.#onLost = executor && options.onLost;
@@ -368,9 +387,10 @@ export class Server implements AsyncDisposable {
     this.#opening = startAll(executor ?? INLINE, engine)
       .then((engines) => this.#router = newRouter(engines));
     this.ready = this.#opening.then(() => {});
-    this.ready.catch((reason) =>
-      this.#onError(toError(reason), { stage: "engine" })
-    );
+    this.ready.catch((reason) => {
+      this.#failed = true;
+      this.#onError(toError(reason), { stage: "engine" });
+    });
   }
 
   /**
@@ -470,6 +490,18 @@ export class Server implements AsyncDisposable {
   /** What the engine died of, if it did. Then nothing can be served any more. */
   get lost(): ServerLostError | undefined {
     return this.#router?.lost;
+  }
+
+  /** How it is, for a readiness probe: see `health()` of the handler. */
+  health(): ServerHealth {
+    const size = this.#size;
+    const router = this.#router;
+    if (this.#closed !== undefined || this.#failed || router?.lost) {
+      return { status: "lost", engines: 0, size };
+    }
+    if (router === undefined) return { status: "starting", engines: 0, size };
+    const engines = router.replicas.filter((it) => it.state === "up").length;
+    return { status: engines < size ? "degraded" : "ok", engines, size };
   }
 
   /** What the server holds and has done, in numbers. */

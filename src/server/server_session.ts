@@ -12,6 +12,8 @@ import type { SessionEnd } from "../router/session_host.ts";
 export interface ServerSession {
   /** Whether it has ended, from either side. */
   readonly closed: boolean;
+  /** Requests that it has taken and that aren't answered yet. */
+  readonly pending: number;
   /**
    * Takes a request, one frame of Perspective's protocol. The frame must not
    * be changed afterwards. It never throws: whatever goes wrong is answered

@@ -19,6 +19,8 @@ export const Close = {
   SHUTTING_DOWN: { code: 1001, reason: "server is shutting down" },
   /** Engines were lost at its requests, `maxStrikes` times. */
   TOO_MANY_STRIKES: { code: 1008, reason: "requests that harm the engine" },
+  /** More requests than `maxRequestsPerSecond`, for long. */
+  TOO_MANY_REQUESTS: { code: 1008, reason: "too many requests" },
   /** A message above `maxMessageSize`. */
   MESSAGE_TOO_BIG: { code: 1009, reason: "message is too big" },
   /** The engine is lost; its tables have to be made again. */

@@ -5,6 +5,9 @@
  */
 
 import { type OnError, toError } from "../errors.ts";
+import type { Access } from "../policy/access.ts";
+import { burstOf, TokenBucket } from "../policy/token_bucket.ts";
+import { refusalOf } from "../protocol/answers.ts";
 import type { Line } from "../protocol/kinds.ts";
 import type { SessionEnd } from "../router/session_host.ts";
 import type { Server } from "../server/server.ts";
@@ -15,7 +18,20 @@ import {
   type CloseReason,
   fitReason,
 } from "./close_codes.ts";
+import type { Drained } from "./drain.ts";
 import type { WriteLoop, Writer } from "./write_loop.ts";
+
+/**
+ * Milliseconds in which an upgraded socket has to open. It does so at once, but
+ * of one whose peer goes at that moment Deno tells nothing at all.
+ */
+export const OPEN_TIMEOUT = 5_000;
+
+/** How a socket is closed that opens after that: the thread was busy. */
+const OPENED_TOO_LATE = { code: 1013, reason: "opened too late" };
+
+/** What is answered to requests while the handler is closing. */
+const DRAINING = "Cannot take request: the server is shutting down";
 
 /** Milliseconds that a peer has to answer a close. */
 const CLOSE_TIMEOUT = 5_000;
@@ -34,10 +50,19 @@ export interface ConnectionOptions {
   readonly loop: WriteLoop;
   readonly maxBufferSize: number;
   readonly maxMessageSize: number;
+  readonly maxRequestsPerSecond: number;
+  /** Milliseconds; {@linkcode OPEN_TIMEOUT}, but for tests. */
+  readonly openTimeout: number;
+  readonly access: Access;
+  /** A request was answered with an error here, for that reason. */
+  readonly onRefused: (reason: RequestRefusal) => void;
   readonly onError: OnError;
   readonly onOpen: () => void;
   readonly onClose: (reason: CloseReason) => void;
 }
+
+/** Why a request was refused before its session saw it. */
+export type RequestRefusal = "maxRequestsPerSecond" | "draining";
 
 /** What the program is told of a connection, and can do with it. */
 export interface Connection {
@@ -46,8 +71,15 @@ export interface Connection {
    * been answered, and has no body.
    */
   readonly request: Request;
-  /** The peer's address, where the server that was asked told it. */
+  /** The client's address, as `trustProxy` says; `undefined` where it isn't known. */
   readonly remoteAddress: string | undefined;
+  /**
+   * What the client may do. What `access.update()` changes takes effect at
+   * once.
+   */
+  readonly access: Access;
+  /** When its handshake was answered. */
+  readonly since: Date;
   /** Bytes that wait for the client to read them. */
   readonly bufferedAmount: number;
   /**
@@ -66,20 +98,28 @@ export interface Connection {
  *
  * ```text
  *   connecting ──open──► open ──#end()──► closing ──close, or 5 s──► closed
- *        └───────────────────┴─────────close event───────────────────▲
+ *        └──or 5 s───────────┴─────────close event───────────────────▲
  * ```
  *
  * The session ends with `open`. `closing` is limited since a peer that doesn't
  * read never answers the close, and Deno goes on waiting for it; what it still
  * holds for such a peer is no more than the loop's `highWaterMark` and a frame.
  */
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, Drained {
   readonly request: Request;
   readonly remoteAddress: string | undefined;
+  readonly access: Access;
+  readonly since = new Date();
   readonly #socket: WebSocket;
   readonly #options: ConnectionOptions;
   readonly #writer: Writer;
+  /** Messages that may be taken. */
+  readonly #requests: TokenBucket;
+  /** Messages that may be refused. */
+  readonly #refusals: TokenBucket;
   #session: ServerSession | undefined;
+  /** Whether requests are still taken, are refused, or aren't looked at any more. */
+  #taking: "all" | "none" | "over" = "all";
   #state: "connecting" | "open" | "closing" | "closed" = "connecting";
   /** Why this side closed it, for the program's `onClose`. */
   #reason: CloseReason | undefined;
@@ -96,6 +136,11 @@ export class SocketConnection implements Connection {
   ) {
     this.request = request;
     this.remoteAddress = remoteAddress;
+    this.access = options.access;
+    const rate = options.maxRequestsPerSecond;
+    const bucket = { rate, burst: burstOf(rate), now: () => performance.now() };
+    this.#requests = new TokenBucket(bucket);
+    this.#refusals = new TokenBucket(bucket);
     this.#socket = socket;
     this.#options = options;
     this.#writer = options.loop.attach(socket, {
@@ -113,6 +158,12 @@ export class SocketConnection implements Connection {
       this.#failure = event instanceof ErrorEvent ? event.message : "";
     };
     socket.onclose = (event) => this.#onClose(event);
+    this.#waitForOpen(options.openTimeout);
+  }
+
+  /** Whether it is open: neither still to be opened, nor closing. */
+  get isOpen(): boolean {
+    return this.#state === "open";
   }
 
   get bufferedAmount(): number {
@@ -124,16 +175,37 @@ export class SocketConnection implements Connection {
     this.#end({ code, reason: fitReason(reason) });
   }
 
+  drain(): void {
+    this.#taking = "none";
+  }
+
+  isDrained(): boolean {
+    if (this.#state !== "open") return this.#state === "connecting";
+    if (this.#taking !== "over") {
+      if (this.#session!.pending > 0) return false;
+      // From here on nothing is added to what has to be written: neither
+      // pushes nor the answers to those who go on asking.
+      this.#taking = "over";
+      this.#session!.close();
+    }
+    return this.#writer.bufferedAmount === 0;
+  }
+
   #onOpen(): void {
-    if (this.#state !== "connecting") return;
+    // Deno opens a socket, too, that was closed before it was open.
+    if (this.#state !== "connecting") {
+      return this.#closeSocket(this.#reason ?? OPENED_TOO_LATE);
+    }
     this.#state = "open";
-    const { server, clients, onError, onOpen } = this.#options;
+    clearTimeout(this.#timer);
+    const { server, clients, access, onError, onOpen } = this.#options;
     try {
       this.#session = server.newSession(
         (frame, role) => void this.#writer.push(frame, role),
         {
           ...clients && { clients },
           takesLent: true,
+          access,
           onEnd: (reason) => this.#end(CLOSE_FOR[reason]),
         },
       );
@@ -146,12 +218,40 @@ export class SocketConnection implements Connection {
   }
 
   #onMessage(data: unknown): void {
-    // Text isn't part of the protocol; PerspectiveTornadoHandler ignores it, too.
-    if (!(data instanceof ArrayBuffer) || this.#state !== "open") return;
-    if (data.byteLength > this.#options.maxMessageSize) {
+    if (this.#state !== "open" || this.#taking === "over") return;
+    const frame = data instanceof ArrayBuffer
+      ? new Uint8Array(data)
+      : undefined;
+    if (frame && frame.length > this.#options.maxMessageSize) {
       return this.#end(Close.MESSAGE_TOO_BIG);
     }
-    this.#session!.handleRequest(new Uint8Array(data));
+    if (!this.#requests.take()) return this.#refuseForRate(frame);
+    // Text isn't part of the protocol; PerspectiveTornadoHandler ignores it, too.
+    if (frame === undefined) return;
+    if (this.#taking === "all") this.#session!.handleRequest(frame);
+    else this.#refuse(frame, "draining", DRAINING);
+  }
+
+  /** Refuses a message, text too, of somebody who sends too many. */
+  #refuseForRate(frame: Uint8Array | undefined): void {
+    const most = this.#options.maxRequestsPerSecond;
+    if (!this.#refusals.take()) return this.#end(Close.TOO_MANY_REQUESTS);
+    this.#refuse(
+      frame,
+      "maxRequestsPerSecond",
+      `Cannot take request: at most ${most} a second may be asked ` +
+        `(maxRequestsPerSecond); ask more slowly`,
+    );
+  }
+
+  #refuse(
+    frame: Uint8Array | undefined,
+    reason: RequestRefusal,
+    message: string,
+  ): void {
+    this.#options.onRefused(reason);
+    if (frame === undefined) return;
+    this.#writer.push(refusalOf(frame, message), "answer");
   }
 
   /** Ends it from this side. The session ends at once, whenever the peer answers. */
@@ -160,11 +260,13 @@ export class SocketConnection implements Connection {
     this.#state = "closing";
     this.#reason = reason;
     this.#release();
-    this.#timer = setTimeout(() => this.#onClose(reason), CLOSE_TIMEOUT);
-    // Nobody waits for that peer, so the process needn't either.
-    Deno.unrefTimer(this.#timer as unknown as number);
+    this.#closeAfter(CLOSE_TIMEOUT, reason);
+    this.#closeSocket(reason);
+  }
+
+  #closeSocket({ code, reason }: CloseReason): void {
     try {
-      this.#socket.close(reason.code, reason.reason);
+      this.#socket.close(code, reason);
     } catch {
       // It is closed or broken already; the close event tells the rest.
     }
@@ -176,6 +278,22 @@ export class SocketConnection implements Connection {
     clearTimeout(this.#timer);
     this.#release();
     this.#options.onClose(this.#reason ?? reasonOf(event, this.#failure));
+  }
+
+  #waitForOpen(ms: number): void {
+    const event = { code: 1006, reason: "never opened" };
+    // In two steps: after a thread was busy for long, this timer may come
+    // before the event.
+    this.#timer = setTimeout(() => this.#closeAfter(ms / 2, event), ms / 2);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  /** It counts as closed in `ms`, whatever the peer does. */
+  #closeAfter(ms: number, reason: CloseReason): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onClose(reason), ms);
+    // Nobody waits for that peer, so the process needn't either.
+    Deno.unrefTimer(this.#timer as unknown as number);
   }
 
   #release(): void {

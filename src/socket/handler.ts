@@ -4,94 +4,54 @@
  * @module
  */
 
-import type { ForeignServer } from "../engine/session_engine.ts";
 import { type OnError, safeOnError, toError } from "../errors.ts";
-import { type CheckOrigin, isOriginAllowed } from "../policy/origin.ts";
+import { type Access, fullAccess } from "../policy/access.ts";
+import { clientAddress } from "../policy/address.ts";
+import { askToAuthorize, AuthorizeTimeout } from "../policy/authorize.ts";
+import { Door, type DoorReason, type Pass } from "../policy/door.ts";
+import { isOriginAllowed } from "../policy/origin.ts";
 import type { Line } from "../protocol/kinds.ts";
-import { Server } from "../server/server.ts";
+import { Server, type ServerHealth } from "../server/server.ts";
+import { assertCloseCode, Close, type CloseReason } from "./close_codes.ts";
 import {
-  assertCloseCode,
-  Close,
-  type CloseReason,
-  fitReason,
-} from "./close_codes.ts";
-import { type Connection, SocketConnection } from "./connection.ts";
+  type Connection,
+  OPEN_TIMEOUT,
+  type RequestRefusal,
+  SocketConnection,
+} from "./connection.ts";
+import { Drain } from "./drain.ts";
+import {
+  assertLine,
+  DENO_MAX_MESSAGE,
+  doorLimits,
+  type PerspectiveHandlerOptions,
+  type ServerLike,
+  validate,
+} from "./options.ts";
+import { addressOf, isGone, isUpgrade, refusal, upgrade } from "./upgrade.ts";
 import { WriteLoop } from "./write_loop.ts";
 
-/** A server, in one of the forms that a handler takes. */
-export type ServerLike = Server | ForeignServer;
-
-/** How a {@linkcode PerspectiveHandler} is set up. */
-export interface PerspectiveHandlerOptions {
-  /**
-   * Whose tables are served: a {@linkcode Server}, an object with
-   * `make_session` (such as a `PerspectiveServer` of Perspective's packages),
-   * or a function that chooses for each request.
-   *
-   * @default the global server of `npm:@finos/perspective@3.8.0`
-   */
-  readonly server?:
-    | ServerLike
-    | ((request: Request) => ServerLike | Promise<ServerLike>);
-  /**
-   * The line of Perspective's packages that clients are of, for all or by
-   * request. A bare client doesn't tell, so say it where it isn't the
-   * engine's own: `"3"` for a `<perspective-viewer>` 3.8.0 on engine 5.5.1.
-   *
-   * @default the engine's line
-   */
-  readonly clients?: Line | ((request: Request) => Line | Promise<Line>);
-  /**
-   * Which pages may connect: `true` for all, `false` for those of the same
-   * host, or a function. A request without `Origin`, as programs send it, is
-   * let in. A refusal is a 403.
-   *
-   * @default {false}
-   */
-  readonly checkOrigin?: CheckOrigin;
-  /** Called when a socket is open and can be written to. */
-  readonly onOpen?: (connection: Connection) => void;
-  /** Called when a socket that was upgraded has closed, with the code and the reason. */
-  readonly onClose?: (connection: Connection, event: CloseReason) => void;
-  /**
-   * Told of what goes wrong and can't be told to a client.
-   *
-   * @default {console.error}
-   */
-  readonly onError?: OnError;
-  /**
-   * The loop that serializes socket writes. Handlers that share one share its
-   * turns.
-   *
-   * @default a loop of its own
-   */
-  readonly loop?: WriteLoop;
-  /**
-   * Bytes that may wait for a client to read, in the loop and in its socket,
-   * before it is closed with 1013. A message that finds nothing waiting is
-   * sent whatever its size. `0` lets nothing wait, `Infinity` anything.
-   *
-   * @default {67108864}
-   */
-  readonly maxBufferSize?: number;
-  /**
-   * Bytes that a client's message may have before it is closed with 1009.
-   * `0` refuses everything. The upper bound is Deno's own: it ends a
-   * connection, which then closes with 1006 at the client, whose frame has
-   * 67108864 bytes or more. A message in several frames is in memory as a
-   * whole before it can be refused.
-   *
-   * @default {67108864}
-   */
-  readonly maxMessageSize?: number;
-  /**
-   * Seconds after which a silent peer is pinged, and closed if it doesn't
-   * answer for as long. `0` turns that off.
-   *
-   * @default {30}
-   */
-  readonly idleTimeout?: number;
-}
+/** Why a request wasn't upgraded. */
+export type HandshakeRefusal =
+  /** One of the handler's limits. */
+  | DoorReason
+  /** It doesn't want to be. */
+  | "notUpgrade"
+  /** The handler is closed, or about to be. */
+  | "draining"
+  /** A page of another site. */
+  | "origin"
+  /** What `authorize` said, or that it said nothing in time. */
+  | "authorize"
+  | "authorizeTimeout"
+  /** A callback threw. */
+  | "error"
+  /** There is no engine. */
+  | "engine"
+  /** The client had gone before it was answered. */
+  | "gone"
+  /** It isn't a WebSocket handshake, though it says so. */
+  | "badHandshake";
 
 /** What a {@linkcode PerspectiveHandler} holds and has done, in numbers. */
 export interface HandlerStats {
@@ -101,6 +61,37 @@ export interface HandlerStats {
   readonly accepted: number;
   /** Handshakes that were refused so far, whatever the reason. */
   readonly refused: number;
+  /** The same by the reason. */
+  readonly refusals: Readonly<Record<HandshakeRefusal, number>>;
+  /** Messages on open sockets that were refused so far, by the reason. */
+  readonly refusedRequests: Readonly<Record<RequestRefusal, number>>;
+}
+
+/** How a {@linkcode PerspectiveHandler} is, for a readiness probe. */
+export interface HandlerHealth extends Omit<ServerHealth, "status"> {
+  /**
+   * - `"ok"`: all is well
+   * - `"starting"`: the engine is loading; handshakes wait for it
+   * - `"draining"`: the handler is closed, or about to be
+   * - `"degraded"`: fewer engines than there should be; lost ones are being
+   *   replaced, and clients served
+   * - `"lost"`: there is no engine; handshakes are refused with 503
+   */
+  readonly status: ServerHealth["status"] | "draining";
+  /** Sockets that are open or closing. */
+  readonly connections: number;
+}
+
+/** How a {@linkcode PerspectiveHandler} is closed. */
+export interface DrainOptions extends Partial<CloseReason> {
+  /**
+   * Milliseconds that requests in flight have to be answered, and answers to
+   * be written. With `0` none is waited for; with `Infinity` all are, as long
+   * as it takes.
+   *
+   * @default {10000}
+   */
+  readonly timeoutMs?: number;
 }
 
 /** What Deno tells of the peer. */
@@ -108,8 +99,12 @@ interface ServeInfo {
   readonly remoteAddr?: Deno.Addr;
 }
 
-/** 64 MiB: Deno ends a connection whose message is larger. */
-const DENO_MAX_MESSAGE = 64 * 1024 * 1024;
+/** What it takes to upgrade a request. */
+interface Admission {
+  readonly server: Server;
+  readonly clients: Line | undefined;
+  readonly access: Access;
+}
 
 /**
  * Serves Perspective over WebSockets.
@@ -143,12 +138,30 @@ export class PerspectiveHandler implements AsyncDisposable {
   readonly #server: Server | undefined;
   readonly #onError: OnError;
   readonly #loop: WriteLoop;
+  readonly #door: Door;
   readonly #connections = new Set<SocketConnection>();
   #accepted = 0;
   #refused = 0;
-  #closed: Promise<void> | undefined;
-  /** Called when the last connection has gone, while closing. */
-  #onEmpty: (() => void) | undefined;
+  readonly #refusals: Record<HandshakeRefusal, number> = {
+    maxConnections: 0,
+    maxConnectionsPerAddress: 0,
+    maxHandshakesPerSecond: 0,
+    maxHandshakesPerSecondPerAddress: 0,
+    notUpgrade: 0,
+    draining: 0,
+    origin: 0,
+    authorize: 0,
+    authorizeTimeout: 0,
+    error: 0,
+    engine: 0,
+    gone: 0,
+    badHandshake: 0,
+  };
+  readonly #refusedRequests: Record<RequestRefusal, number> = {
+    maxRequestsPerSecond: 0,
+    draining: 0,
+  };
+  #drain: Drain | undefined;
 
   /**
    * A handler with no connections.
@@ -161,14 +174,11 @@ export class PerspectiveHandler implements AsyncDisposable {
     this.#options = options;
     this.#onError = safeOnError(options.onError);
     this.#loop = options.loop ?? new WriteLoop();
+    this.#door = new Door(doorLimits(options), () => performance.now());
     if (typeof options.server !== "function") {
       this.#server = this.#resolve(options.server);
     }
-    this.fetch = async (request, info) => {
-      const response = await this.#handle(request, info);
-      if (response.status !== 101) this.#refused++;
-      return response;
-    };
+    this.fetch = (request, info) => this.#handle(request, info);
   }
 
   /** What the handler holds and has done, in numbers. */
@@ -177,21 +187,87 @@ export class PerspectiveHandler implements AsyncDisposable {
       connections: this.#connections.size,
       accepted: this.#accepted,
       refused: this.#refused,
+      refusals: { ...this.#refusals },
+      refusedRequests: { ...this.#refusedRequests },
     };
   }
 
   /**
-   * Closes all sockets, and refuses new ones with 503. Resolves when the
-   * peers have answered, or after five seconds. The server stays as it is.
-   * Safe to call twice.
+   * The connections that are open now.
    *
-   * @param event The close code, 1001 by default, and the reason.
-   * @throws {RangeError} If the code can't be sent.
+   * @example Nobody may change anything any more
+   * ```ts
+   * import { PerspectiveHandler, readOnly, Server } from "@perspective-deno/handler";
+   *
+   * await using server = new Server();
+   * await using perspective = new PerspectiveHandler({ server });
+   * for (const { access } of perspective.sessions()) access.update(readOnly());
+   * ```
    */
-  close(event: Partial<CloseReason> = {}): Promise<void> {
-    const { code, reason } = { ...Close.SHUTTING_DOWN, ...event };
+  sessions(): Connection[] {
+    return [...this.#connections].filter((it) => it.isOpen);
+  }
+
+  /**
+   * How it is, for a readiness probe. Where `server` is a function, that is
+   * what the handler knows without a server: ask each with
+   * {@linkcode Server.health}.
+   *
+   * @example A route for it
+   * ```ts
+   * import { PerspectiveHandler, Server } from "@perspective-deno/handler";
+   *
+   * await using server = new Server();
+   * await using perspective = new PerspectiveHandler({ server });
+   * await using http = Deno.serve({ port: 0 }, (request, info) => {
+   *   if (new URL(request.url).pathname !== "/healthz") {
+   *     return perspective.fetch(request, info);
+   *   }
+   *   const health = perspective.health();
+   *   const isReady = health.status === "ok" || health.status === "degraded";
+   *   return Response.json(health, { status: isReady ? 200 : 503 });
+   * });
+   * ```
+   */
+  health(): HandlerHealth {
+    const health = this.#server?.health() ??
+      { status: "ok", engines: 0, size: 0 };
+    const connections = this.#connections.size;
+    return this.#drain === undefined
+      ? { ...health, connections }
+      : { ...health, status: "draining", connections };
+  }
+
+  /**
+   * Closes all sockets, and refuses new ones with 503. A socket that has
+   * nothing in flight is closed at once, others when the last answer to what
+   * they had asked is written, or when the time is over. What is asked
+   * meanwhile is refused with a `server_error`.
+   *
+   * Resolves when all are closed; five seconds later at most, if a peer
+   * doesn't answer the close. The server stays as it is. Safe to call twice:
+   * the second call can only shorten the time.
+   *
+   * @param options The time, and the close code, 1001 by default, and the
+   * reason.
+   * @throws {RangeError} If the code can't be sent, or the time is negative.
+   */
+  close(options: DrainOptions = {}): Promise<void> {
+    const { timeoutMs, code, reason } = {
+      ...Close.SHUTTING_DOWN,
+      ...options,
+    };
     assertCloseCode(code);
-    return this.#closed ??= this.#close(code, reason);
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
+      throw new RangeError(
+        `Cannot close: "timeoutMs" must be >= 0, received ${timeoutMs}`,
+      );
+    }
+    if (this.#drain === undefined) {
+      const why = { code, reason };
+      this.#drain = new Drain(this.#connections, why, timeoutMs ?? 10_000);
+    } else if (timeoutMs !== undefined) this.#drain.hurry(timeoutMs);
+    return this.#drain.done;
   }
 
   /** Calls {@linkcode PerspectiveHandler.close}. */
@@ -199,86 +275,169 @@ export class PerspectiveHandler implements AsyncDisposable {
     await this.close();
   }
 
-  async #close(code: number, reason: string): Promise<void> {
-    for (const connection of this.#connections) connection.close(code, reason);
-    if (this.#connections.size === 0) return;
-    await new Promise<void>((resolve) => this.#onEmpty = resolve);
-  }
-
   async #handle(request: Request, info?: ServeInfo): Promise<Response> {
     if (!isUpgrade(request)) {
-      return refusal(426, "This is a WebSocket endpoint", {
+      return this.#refuse("notUpgrade", 426, "This is a WebSocket endpoint", {
         connection: "upgrade",
         upgrade: "websocket",
       });
     }
-    if (this.#closed !== undefined) return shuttingDown();
-    let server: Server;
-    let clients: Line | undefined;
+    if (this.#drain !== undefined) return this.#refuseForDrain();
+    const { trustProxy = false } = this.#options;
+    let address: string | undefined;
     try {
-      const { checkOrigin = false } = this.#options;
+      const peer = addressOf(info?.remoteAddr);
+      address = clientAddress(request, peer, trustProxy);
+    } catch (reason) {
+      return this.#refuseForError(reason);
+    }
+    const entry = this.#door.enter(address);
+    if ("reason" in entry) {
+      const { reason, retryAfter } = entry;
+      return this.#refuse(
+        reason,
+        reason === "maxConnections" ? 503 : 429,
+        reason === "maxConnections"
+          ? "Too many connections"
+          : "Too many connections or handshakes, come back later",
+        { "retry-after": `${retryAfter}` },
+      );
+    }
+    const admission = await this.#admit(request, address);
+    const response = admission instanceof Response
+      ? admission
+      : this.#upgrade(request, address, admission, entry);
+    if (response.status !== 101) entry.leave();
+    return response;
+  }
+
+  /** Finds out whether a request may be upgraded, and to what. It never rejects. */
+  async #admit(
+    request: Request,
+    address: string | undefined,
+  ): Promise<Admission | Response> {
+    const { checkOrigin = false } = this.#options;
+    let admission: Admission;
+    try {
       if (!await isOriginAllowed(request, checkOrigin)) {
         const origin = request.headers.get("origin");
-        return refusal(403, `Origin ${origin} is not allowed`);
+        return this.#refuse("origin", 403, `Origin ${origin} is not allowed`);
       }
-      server = this.#server ?? await this.#choose(request);
-      clients = await this.#lineOf(request);
+      const access = await this.#authorize(request, address);
+      if (access instanceof Response) return access;
+      const server = this.#server ?? await this.#choose(request);
+      admission = { server, access, clients: await this.#lineOf(request) };
     } catch (reason) {
-      this.#onError(toError(reason), { stage: "upgrade" });
-      return refusal(500, "Internal Server Error");
+      return this.#refuseForError(reason);
     }
+    const { server } = admission;
     try {
       await server.ready;
     } catch {
       // The server itself has reported why.
-      return refusal(503, "The engine could not be loaded");
+      return this.#refuse("engine", 503, "The engine could not be loaded");
     }
-    if (server.lost) return refusal(503, "The engine is lost");
+    if (await isGone(request)) return this.#refuse("gone", 400, "Gone");
+    if (server.lost) return this.#refuse("engine", 503, "The engine is lost");
     // It may have been closed while this request waited.
-    if (this.#closed !== undefined) return shuttingDown();
-    return this.#upgrade(request, info, server, clients);
+    return this.#drain === undefined ? admission : this.#refuseForDrain();
+  }
+
+  /** What the client may do, or a response to refuse it with. */
+  async #authorize(
+    request: Request,
+    address: string | undefined,
+  ): Promise<Access | Response> {
+    const { authorize, authorizeTimeout = 10_000 } = this.#options;
+    if (authorize === undefined) return fullAccess();
+    try {
+      const said = await askToAuthorize(
+        authorize,
+        request,
+        { remoteAddress: address },
+        authorizeTimeout || Infinity,
+      );
+      if (said instanceof Response) this.#count("authorize");
+      return said;
+    } catch (reason) {
+      if (!(reason instanceof AuthorizeTimeout)) throw reason;
+      this.#onError(reason, { stage: "upgrade" });
+      return this.#refuse("authorizeTimeout", 503, "Try again later", {
+        "retry-after": "5",
+      });
+    }
   }
 
   #upgrade(
     request: Request,
-    info: ServeInfo | undefined,
-    server: Server,
-    clients: Line | undefined,
+    address: string | undefined,
+    { server, clients, access }: Admission,
+    pass: Pass,
   ): Response {
     const { idleTimeout = 30, onOpen, onClose } = this.#options;
     const { maxBufferSize = DENO_MAX_MESSAGE } = this.#options;
     const { maxMessageSize = DENO_MAX_MESSAGE } = this.#options;
-    // Afterwards neither headers nor address can be read (ENGINE 7.1).
-    const copy = new Request(request.url, { headers: request.headers });
-    const address = addressOf(info?.remoteAddr);
-    let upgraded: Deno.WebSocketUpgrade;
+    const { maxRequestsPerSecond = 10_000 } = this.#options;
+    let upgraded: ReturnType<typeof upgrade>;
     try {
-      upgraded = Deno.upgradeWebSocket(request, { idleTimeout });
+      upgraded = upgrade(request, idleTimeout);
     } catch (reason) {
-      return refusal(400, `Bad handshake: ${toError(reason).message}`);
+      const { message } = toError(reason);
+      return this.#refuse("badHandshake", 400, `Bad handshake: ${message}`);
     }
     const connection = new SocketConnection(
       upgraded.socket,
-      copy,
+      upgraded.copy,
       address,
       {
         server,
         clients,
+        access,
         loop: this.#loop,
         maxBufferSize,
         maxMessageSize,
+        maxRequestsPerSecond,
+        openTimeout: OPEN_TIMEOUT,
+        onRefused: (reason) => this.#refusedRequests[reason]++,
         onError: this.#onError,
         onOpen: () => this.#hook(() => onOpen?.(connection)),
         onClose: (reason) => {
           this.#connections.delete(connection);
+          pass.leave();
           this.#hook(() => onClose?.(connection, reason));
-          if (this.#connections.size === 0) this.#onEmpty?.();
+          this.#drain?.gone();
         },
       },
     );
     this.#connections.add(connection);
     this.#accepted++;
     return upgraded.response;
+  }
+
+  #count(reason: HandshakeRefusal): void {
+    this.#refused++;
+    this.#refusals[reason]++;
+  }
+
+  #refuse(
+    reason: HandshakeRefusal,
+    status: number,
+    message: string,
+    headers?: Record<string, string>,
+  ): Response {
+    this.#count(reason);
+    return refusal(status, message, headers);
+  }
+
+  #refuseForDrain(): Response {
+    return this.#refuse("draining", 503, "The server is shutting down", {
+      "retry-after": "5",
+    });
+  }
+
+  #refuseForError(reason: unknown): Response {
+    this.#onError(toError(reason), { stage: "upgrade" });
+    return this.#refuse("error", 500, "Internal Server Error");
   }
 
   async #choose(request: Request): Promise<Server> {
@@ -310,84 +469,4 @@ export class PerspectiveHandler implements AsyncDisposable {
       this.#onError(toError(reason), { stage: "hook" });
     }
   }
-}
-
-function validate(options: PerspectiveHandlerOptions): void {
-  const { clients, checkOrigin, loop } = options;
-  if (clients !== undefined && typeof clients !== "function") {
-    assertLine(clients);
-  }
-  if (
-    checkOrigin !== undefined && typeof checkOrigin !== "boolean" &&
-    typeof checkOrigin !== "function"
-  ) {
-    throw new TypeError(
-      `Cannot create handler: "checkOrigin" must be a boolean or a function, ` +
-        `received ${typeof checkOrigin}`,
-    );
-  }
-  if (loop !== undefined && !(loop instanceof WriteLoop)) {
-    throw new TypeError(
-      `Cannot create handler: "loop" must be a WriteLoop, received ${typeof loop}`,
-    );
-  }
-  for (const name of ["onOpen", "onClose", "onError"] as const) {
-    if (options[name] !== undefined && typeof options[name] !== "function") {
-      throw new TypeError(
-        `Cannot create handler: "${name}" must be a function, received ` +
-          typeof options[name],
-      );
-    }
-  }
-  for (
-    const [name, most] of [
-      ["maxBufferSize", Infinity],
-      ["maxMessageSize", DENO_MAX_MESSAGE],
-      ["idleTimeout", Number.MAX_SAFE_INTEGER],
-    ] as const
-  ) {
-    const value = options[name];
-    if (value !== undefined && !(value >= 0 && value <= most)) {
-      throw new RangeError(
-        `Cannot create handler: "${name}" must be from 0 to ${most}, ` +
-          `received ${value}`,
-      );
-    }
-  }
-}
-
-function assertLine(line: unknown): asserts line is Line {
-  if (line !== "3" && line !== "5") {
-    throw new TypeError(
-      `Cannot tell a client's line: "clients" must be "3" or "5", received ` +
-        JSON.stringify(line),
-    );
-  }
-}
-
-function isUpgrade(request: Request): boolean {
-  const upgrade = request.headers.get("upgrade") ?? "";
-  return request.method === "GET" &&
-    upgrade.split(",").some((it) => it.trim().toLowerCase() === "websocket");
-}
-
-function refusal(
-  status: number,
-  reason: string,
-  headers: Record<string, string> = {},
-): Response {
-  return new Response(`${fitReason(reason)}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
-  });
-}
-
-function shuttingDown(): Response {
-  return refusal(503, "The server is shutting down", { "retry-after": "5" });
-}
-
-function addressOf(address: Deno.Addr | undefined): string | undefined {
-  if (address === undefined) return undefined;
-  if ("hostname" in address) return address.hostname;
-  return "path" in address ? address.path : undefined;
 }

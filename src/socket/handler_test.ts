@@ -14,51 +14,26 @@ import { EngineLoadError, ServerLostError } from "../errors.ts";
 import { Server } from "../server/server.ts";
 import { connect } from "../testing/engines.ts";
 import { errorOf, frame, makeView, parts, text } from "../testing/frames.ts";
-import { closeOf, openSocket, serve, shakeHands } from "../testing/serve.ts";
+import {
+  clientFrame,
+  closeOf,
+  nextMessage,
+  openSocket,
+  serve,
+  serverWith,
+  shakeHands,
+} from "../testing/serve.ts";
 import type { Connection } from "./connection.ts";
 import { PerspectiveHandler } from "./handler.ts";
-import type { PerspectiveHandlerOptions } from "./handler.ts";
+import type { PerspectiveHandlerOptions } from "./options.ts";
 import { WriteLoop } from "./write_loop.ts";
 
 const UPGRADE = { upgrade: "websocket", connection: "Upgrade" };
-
-/** A server with a table `t` of `rows` rows. */
-async function serverWith(rows: number): Promise<Server> {
-  const server = new Server();
-  await server.newLocalClient().table(
-    { x: Array.from({ length: rows }, (_, i) => `row number ${i}`) },
-    { name: "t" },
-  );
-  return server;
-}
-
-/** Resolves with the next binary message. */
-function nextMessage(socket: WebSocket): Promise<Uint8Array> {
-  return new Promise((resolve) => {
-    socket.addEventListener(
-      "message",
-      ({ data }) => resolve(new Uint8Array(data)),
-      { once: true },
-    );
-  });
-}
 
 async function closeSocket(socket: WebSocket): Promise<void> {
   const closed = closeOf(socket);
   socket.close();
   await closed;
-}
-
-/** A frame of a client: final, binary, masked with zeros. */
-function clientFrame(payload: Uint8Array): Uint8Array {
-  const long = payload.length > 125;
-  const head = long ? 8 : 6;
-  const bytes = new Uint8Array(head + payload.length);
-  bytes[0] = 0x82;
-  bytes[1] = 0x80 | (long ? 126 : payload.length);
-  if (long) new DataView(bytes.buffer).setUint16(2, payload.length);
-  bytes.set(payload, head);
-  return bytes;
 }
 
 // -- Handshakes --------------------------------------------------------------

@@ -5,10 +5,9 @@
  */
 
 import { PerspectiveHandler } from "../socket/handler.ts";
-import type {
-  HandlerStats,
-  PerspectiveHandlerOptions,
-} from "../socket/handler.ts";
+import type { HandlerStats } from "../socket/handler.ts";
+import type { PerspectiveHandlerOptions } from "../socket/options.ts";
+import { Server } from "../server/server.ts";
 import type { CloseReason } from "../socket/close_codes.ts";
 
 /** A handler that listens, and what happened to its sockets. */
@@ -25,6 +24,8 @@ export interface Serving extends AsyncDisposable {
   closed(count: number): Promise<void>;
   /** Resolves when so many sockets are open. */
   open(count: number): Promise<void>;
+  /** Resolves when so many requests were refused. */
+  refused(count: number): Promise<void>;
   stats(): HandlerStats;
 }
 
@@ -61,7 +62,11 @@ export function serve(options: PerspectiveHandlerOptions = {}): Serving {
   });
   const http = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    handler.fetch,
+    async (request, info) => {
+      const response = await handler.fetch(request, info);
+      if (response.status !== 101) changed();
+      return response;
+    },
   );
   const { port } = http.addr;
   return {
@@ -72,6 +77,7 @@ export function serve(options: PerspectiveHandlerOptions = {}): Serving {
     errors,
     closed: (count) => until(() => closes.length >= count),
     open: (count) => until(() => opened - closes.length >= count),
+    refused: (count) => until(() => handler.stats().refused >= count),
     stats: () => handler.stats(),
     async [Symbol.asyncDispose]() {
       await handler.close();
@@ -90,6 +96,7 @@ export function serve(options: PerspectiveHandlerOptions = {}): Serving {
 export async function shakeHands(
   port: number,
   headers: Record<string, string> = {},
+  path = "/",
 ): Promise<{ status: number; text: string; connection: Deno.TcpConn }> {
   const connection = await Deno.connect({ port, hostname: "127.0.0.1" });
   const lines = Object.entries({
@@ -101,7 +108,7 @@ export async function shakeHands(
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   await connection.write(
-    new TextEncoder().encode(`GET / HTTP/1.1\r\n${lines.join("")}\r\n`),
+    new TextEncoder().encode(`GET ${path} HTTP/1.1\r\n${lines.join("")}\r\n`),
   );
   let text = "";
   const buffer = new Uint8Array(4096);
@@ -131,4 +138,37 @@ export function closeOf(socket: WebSocket): Promise<CloseReason> {
   return new Promise((resolve) => {
     socket.onclose = ({ code, reason }) => resolve({ code, reason });
   });
+}
+
+/** A server with a table `t` of `rows` rows. */
+export async function serverWith(rows: number): Promise<Server> {
+  const server = new Server();
+  await server.newLocalClient().table(
+    { x: Array.from({ length: rows }, (_, i) => `row number ${i}`) },
+    { name: "t" },
+  );
+  return server;
+}
+
+/** Resolves with the next binary message. */
+export function nextMessage(socket: WebSocket): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    socket.addEventListener(
+      "message",
+      ({ data }) => resolve(new Uint8Array(data)),
+      { once: true },
+    );
+  });
+}
+
+/** A frame of a client: final, binary, masked with zeros. */
+export function clientFrame(payload: Uint8Array): Uint8Array {
+  const long = payload.length > 125;
+  const head = long ? 8 : 6;
+  const bytes = new Uint8Array(head + payload.length);
+  bytes[0] = 0x82;
+  bytes[1] = 0x80 | (long ? 126 : payload.length);
+  if (long) new DataView(bytes.buffer).setUint16(2, payload.length);
+  bytes.set(payload, head);
+  return bytes;
 }
