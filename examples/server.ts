@@ -136,7 +136,10 @@ export interface Example extends AsyncDisposable {
   readonly handler: PerspectiveHandler;
   /** The HTTP server. */
   readonly http: Deno.HttpServer<Deno.NetAddr>;
-  /** Says goodbye to the browsers (1001) and stops. Safe to call twice. */
+  /**
+   * Answers what is under way, for ten seconds at most, says goodbye to the
+   * browsers (1001) and stops. Safe to call twice.
+   */
   shutdown(): Promise<void>;
 }
 
@@ -184,13 +187,16 @@ export async function serveExample(
     const http = listen(
       port,
       hostname,
-      (request, info) =>
-        new URL(request.url).pathname === "/websocket"
-          ? handler.fetch(request, info)
-          : serveAsset(request),
+      (request, info) => {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/websocket") return handler.fetch(request, info);
+        if (pathname === "/healthz") return healthOf(handler);
+        return serveAsset(request);
+      },
     );
     const stop = async () => {
-      await handler.close(); // From here on it refuses who comes back.
+      // From here on it refuses who comes back. What is under way is answered.
+      await handler.close();
       await http.shutdown();
       await server.close();
       await pool?.close();
@@ -214,6 +220,13 @@ export async function serveExample(
     await pool?.close();
     throw error;
   }
+}
+
+/** For a readiness probe: whether to send browsers here. */
+function healthOf(handler: PerspectiveHandler): Response {
+  const health = handler.health();
+  const isReady = health.status === "ok" || health.status === "degraded";
+  return Response.json(health, { status: isReady ? 200 : 503 });
 }
 
 /** What the engines run in; nothing if that is the main thread. */
@@ -339,7 +352,10 @@ function parseOptions(args: string[]): ExampleOptions | null {
   };
 }
 
-/** Calls `stop` on the first Ctrl-C or SIGTERM; the second ends at once. */
+/**
+ * Calls `stop` on the first Ctrl-C or SIGTERM, which answers what is under way;
+ * the second ends at once.
+ */
 function onInterrupt(stop: () => Promise<void>): void {
   let stopping = false;
   const listener = async () => {

@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { frame, makeView, parts } from "../src/testing/frames.ts";
 import { CHROMIUM, hasChromium, openPage } from "./browser.ts";
 import { serveExample } from "./server.ts";
 
@@ -167,6 +168,39 @@ for (const engine of ENGINES) {
   testGoodbye("SIGTERM", "--engine", engine, "--workers", "3");
 }
 testGoodbye("SIGINT", "--isolation", "process", "--workers", "2");
+
+Deno.test({
+  name: "server.ts answers what is under way at SIGTERM, and says so",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using program = await start("--workers", "1");
+    const { child, url, ended } = program;
+    const health = await fetch(`${url}healthz`);
+    assertEquals([health.status, (await health.json()).status], [200, "ok"]);
+    const socket = new WebSocket(`${url.replace("http", "ws")}websocket`);
+    socket.binaryType = "arraybuffer";
+    const kinds: number[] = [];
+    const closed = new Promise<CloseEvent>((resolve) => {
+      socket.onclose = resolve;
+    });
+    socket.onmessage = ({ data }) => {
+      // The others are under way, or are about to be.
+      if (kinds.push(parts(new Uint8Array(data)).kind) === 1) {
+        child.kill("SIGTERM");
+      }
+    };
+    socket.onopen = () => {
+      const table = "data_source_one";
+      socket.send(frame(1, table, 8));
+      socket.send(frame(2, table, 6, makeView("v")));
+      for (let i = 3; i < 8; i++) socket.send(frame(i, "v", 24));
+    };
+    assertEquals((await closed).code, 1001);
+    assertEquals(kinds, [8, 6, 24, 24, 24, 24, 24]);
+    const { code, stderr } = await ended();
+    assertEquals([code, stderr], [0, ""]);
+  },
+});
 
 Deno.test({
   name: "server.ts ends at once at the second Ctrl-C",
