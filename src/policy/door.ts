@@ -8,7 +8,7 @@ import { addressGroup } from "./address.ts";
 import { burstOf, TokenBucket } from "./token_bucket.ts";
 
 /** What a {@linkcode Door} lets in. `0` lets in nobody, `Infinity` anybody. */
-export interface DoorLimits {
+export interface DoorLimits extends Record<DoorReason, number> {
   /** Connections at a time. */
   readonly maxConnections: number;
   /** Connections of one address at a time. */
@@ -20,7 +20,11 @@ export interface DoorLimits {
 }
 
 /** The limit that somebody wasn't let in for. */
-export type DoorReason = keyof DoorLimits;
+export type DoorReason =
+  | "maxConnections"
+  | "maxConnectionsPerAddress"
+  | "maxHandshakesPerSecond"
+  | "maxHandshakesPerSecondPerAddress";
 
 /** That somebody wasn't let in. */
 export interface TurnedAway {

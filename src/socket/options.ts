@@ -301,7 +301,8 @@ export function validate(options: PerspectiveHandlerOptions): void {
     ] as const
   ) {
     const value = options[name];
-    if (value !== undefined && !(value >= 0 && value <= most)) {
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !(value >= 0 && value <= most)) {
       throw new RangeError(
         `Cannot create handler: "${name}" must be from 0 to ${most}, ` +
           `received ${value}`,
