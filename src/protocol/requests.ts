@@ -88,6 +88,51 @@ export function stateValue(content: Uint8Array): number {
   return readUint(content, 1);
 }
 
+/** The columns that a `view_column_paths` asks for. */
+export function columnRange(
+  content: Uint8Array,
+): { start: number | undefined; end: number | undefined } {
+  const [start, end] = readUints(content, 2);
+  return { start, end };
+}
+
+/** What a `view_to_*` asks for; what isn't given is all of the view. */
+export interface Viewport {
+  readonly startRow: number | undefined;
+  readonly startColumn: number | undefined;
+  readonly endRow: number | undefined;
+  readonly endColumn: number | undefined;
+}
+
+/** The viewport of a `view_to_*`. Several in one request are one to an engine. */
+export function viewportOf(content: Uint8Array): Viewport {
+  let viewport: Array<number | undefined> = [];
+  forEachField(content, (field, reader, wireType) => {
+    if (field !== 1 || wireType !== 2) return void reader.skip(wireType, field);
+    const more = readUints(reader.bytes(), 4);
+    viewport = more.map((it, i) => it ?? viewport[i]);
+  });
+  const [startRow, startColumn, endRow, endColumn] = viewport;
+  return { startRow, startColumn, endRow, endColumn };
+}
+
+/** The schema that a `make_table` is given instead of data, as `Schema`. */
+export function schemaOf(content: Uint8Array): Uint8Array | undefined {
+  let schema: Uint8Array | undefined;
+  forEachField(content, (field, reader, wireType) => {
+    if (field !== 1 || wireType !== 2) return void reader.skip(wireType, field);
+    forEachField(reader.bytes(), (inner, data, innerType) => {
+      if (inner !== 1 || innerType !== 2) data.skip(innerType, inner);
+      else {
+        const more = data.bytes();
+        // Several are one to an engine.
+        schema = schema === undefined ? more : joined(schema, more);
+      }
+    });
+  });
+  return schema;
+}
+
 /** The `msg_id` of the subscription that a `remove_*` request names. */
 export function subscriptionId(content: Uint8Array): number {
   return readUint(content, 1);
@@ -170,6 +215,23 @@ function readFlag(content: Uint8Array): boolean {
     else reader.skip(wireType);
   });
   return flag;
+}
+
+/** The fields 1 to `count`, where they are set. */
+function readUints(content: Uint8Array, count: number): (number | undefined)[] {
+  const values = Array<number | undefined>(count).fill(undefined);
+  forEachField(content, (field, reader, wireType) => {
+    if (field > count || wireType !== 0) reader.skip(wireType, field);
+    else values[field - 1] = reader.uint32();
+  });
+  return values;
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 function readUint(content: Uint8Array, wanted: number): number {

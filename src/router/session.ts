@@ -117,6 +117,7 @@ export class Session implements RouteOwner, Holding {
           options.access,
           this.#asker,
           router.inspector,
+          viewOf,
         );
       }
       const tell = () => this.#tellOfTables();

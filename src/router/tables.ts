@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ColumnType } from "../protocol/column_types.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import type { TableMeta } from "../protocol/table_copy.ts";
 
@@ -62,6 +63,8 @@ export class Tables {
   readonly #joining = new Set<readonly string[]>();
   /** How the others were made; the first was made first. */
   readonly #origins = new Map<string, TableOrigin>();
+  /** The columns of those that somebody had to know them of. */
+  readonly #columns = new Map<string, ReadonlyMap<string, ColumnType>>();
 
   /** How many tables are kept track of. */
   get size(): number {
@@ -273,8 +276,19 @@ export class Tables {
     return groups;
   }
 
+  /** The columns of `table`, if they are known. */
+  columnsOf(table: string): ReadonlyMap<string, ColumnType> | undefined {
+    return this.#columns.get(table);
+  }
+
+  /** The columns of `table` are these, as long as there is one. */
+  setColumns(table: string, columns: ReadonlyMap<string, ColumnType>): void {
+    this.#columns.set(table, columns);
+  }
+
   /** `table` was deleted. */
   removed(table: string): void {
+    this.#columns.delete(table);
     this.#joins.delete(table);
     this.#origins.delete(table);
   }
@@ -312,5 +326,6 @@ export class Tables {
     this.#joins.clear();
     this.#joining.clear();
     this.#origins.clear();
+    this.#columns.clear();
   }
 }

@@ -17,6 +17,7 @@ import {
 } from "../errors.ts";
 import { Guard } from "../guards/guard.ts";
 import { type PayloadLimits, payloadLimits } from "../guards/payload.ts";
+import { DEFAULT_VIEW_LIMITS, type ViewLimits } from "../guards/view_config.ts";
 import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
@@ -29,6 +30,8 @@ import type { NewSessionOptions, ServerSession } from "./server_session.ts";
 export interface GuardOptions {
   /** Data of tables: see {@linkcode PayloadLimits} for what is left out. */
   readonly data?: Partial<PayloadLimits>;
+  /** Views and expressions: see {@linkcode ViewLimits} for what is left out. */
+  readonly views?: Partial<ViewLimits>;
 }
 
 /** How a {@linkcode Server} is set up. */
@@ -90,10 +93,11 @@ export interface ServerOptions {
    */
   readonly maxResultSize?: number;
   /**
-   * What is looked at in what sessions send whose {@linkcode Access} doesn't trust
-   * them, since engines don't survive everything.
+   * How much may be in what sessions send whose {@linkcode Access} doesn't trust
+   * them. It is looked at before an engine gets it, since engines don't survive
+   * everything. `false` looks at nothing, whoever sends it.
    */
-  readonly guards?: GuardOptions;
+  readonly guards?: GuardOptions | false;
   /**
    * Milliseconds in the engine up to which a request counts as short. What a
    * request takes is learnt from those before it. `0` makes all long,
@@ -357,11 +361,17 @@ export class Server implements AsyncDisposable {
     const timeout = timeouts(options.requestTimeout);
     // On this thread there won't be another engine (ENGINE 6.1).
     this.#onLost = executor && options.onLost;
-    const limits = payloadLimits(options.guards?.data);
+    const { guards = {} } = options;
+    const limits = payloadLimits(guards === false ? {} : guards.data);
+    const views = {
+      ...DEFAULT_VIEW_LIMITS,
+      ...guards === false ? {} : guards.views,
+    };
     const newRouter = (engines: readonly Engine[]): Router => {
       const { line } = engines[0]!;
       const router: Router = new Router(engines, {
-        inspector: {
+        inspector: guards === false ? undefined : {
+          views,
           data: (kind, content) =>
             this.#guard.check(kind, content, { line, limits }),
         },

@@ -64,7 +64,10 @@ function deeds(tenant: Tenant, line: Line, random: Random): Deed[] {
     it.tag(1, 2).string(table()).tag(2, 2).string(table()).tag(3, 2)
       .string("k");
   const whatever = (): Deed => {
-    const kinds = Object.values(Kind).filter((it) => hasKind(line, it));
+    const kinds = Object.values(Kind).filter((it) =>
+      // Of columns that aren't there no engine comes back.
+      hasKind(line, it) && it !== Kind.VIEW_COLUMN_PATHS
+    );
     const kind = random.pick(kinds);
     const entity = random.pick([table(), view(), ""]);
     return ask(kind, entity, uint(1, random.below(30)));
@@ -161,7 +164,12 @@ for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
       const [seedOfAlice, seedOfBob] = [random.uint32(), random.uint32()];
       const onError = () => {};
       const start = async () => {
-        const server = new Server({ engine, onError, viewLinger: 0 });
+        const server = new Server({
+          engine,
+          onError,
+          viewLinger: 0,
+          guards: false,
+        });
         await server.ready;
         return server;
       };
