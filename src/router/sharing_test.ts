@@ -17,6 +17,7 @@ import {
 import { type Script, TinyEngine } from "../testing/fake_engine.ts";
 import { forAll, type Random } from "../testing/random.ts";
 import {
+  recoveringTable,
   type Routing,
   routing,
   type TestClient,
@@ -1845,4 +1846,21 @@ Deno.test("A view_delete that waits for its table is answered, though another ma
       assert(c.frames.some((it) => parts(it).msgId === 2));
     }
   }
+});
+
+Deno.test("A view that comes to linger makes way for who waits to delete its table", async () => {
+  const { client, engines, open, settle } = await recoveringTable(2, {
+    sharing: true,
+    viewLinger: 10_000,
+  });
+  const other = open();
+  other.ask(1, "t", Kind.TABLE_MAKE_VIEW, makeView("v"));
+  await settle();
+  other.ask(2, "v", Kind.VIEW_TO_CSV);
+  other.session.close(); // the view stays until that is answered
+  client.ask(2, "t", Kind.TABLE_DELETE, uint(1, 1));
+  assertEquals(client.got, []);
+  await settle();
+  assertEquals(client.got.map(({ kind }) => kind), [Kind.TABLE_DELETE]);
+  for (const { log } of engines) assertEquals(log.tables, {});
 });

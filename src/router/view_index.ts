@@ -150,8 +150,10 @@ export class ViewIndex implements LingeringHost {
   released(view: EngineView): void {
     if (view.state !== "made") return;
     if (view.users.size > 0 || view.pending > 0) return;
-    if (this.#mayLinger(view)) this.#lingering.add(view);
-    else this.remove(view, this);
+    if (!this.#mayLinger(view)) return this.remove(view, this);
+    this.#lingering.add(view);
+    // Somebody may wait for it to go: a delete of its table.
+    this.#host.wake();
   }
 
   /** Nobody has `view` any more, and it goes now. */
