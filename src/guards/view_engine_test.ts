@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
  * So long for each engine. Longer where it is asked for:
  * `PERSPECTIVE_FUZZ_SECONDS=600 deno test -A src/guards/view_engine_test.ts`.
  */
-const SECONDS = Number(Deno.env.get("PERSPECTIVE_FUZZ_SECONDS") ?? 4);
+const SECONDS = Number(Deno.env.get("PERSPECTIVE_FUZZ_SECONDS") ?? 2);
 
 /** An engine that takes so much longer hangs. */
 const GRACE_SECONDS = 60;

@@ -216,7 +216,7 @@ interface Hang {
   readonly content: Uint8Array | Fill;
 }
 
-/** For each row a loop of 100 ms: with 50 rows, some seconds. */
+/** For each row a loop of 60 ms or more: with 50 rows, some seconds. */
 const LONG_LOOP: Hang = {
   entity: "fifty",
   kind: Kind.TABLE_MAKE_VIEW,
@@ -224,7 +224,7 @@ const LONG_LOOP: Hang = {
     "long",
     configBytes({
       columns: ["e"],
-      expression: ["e", "var i := 0; while (i < 1000000) { i += 1; }; i"],
+      expression: ["e", "var i := 0; while (i < 3000000) { i += 1; }; i"],
     }),
   ),
 };
