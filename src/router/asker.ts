@@ -20,6 +20,10 @@ export class Asker {
   readonly router: SessionHost;
   /** Whether client and engine are of different lines. */
   readonly translates: boolean;
+  /** Tables that the session may have made. */
+  readonly maxTables: number;
+  /** By whom they count as made; it outlives the session, with them. */
+  readonly maker: object = {};
   readonly #session: RouteOwner & Holding;
   readonly #inbox: Inbox;
   /** Changes that aren't answered yet, where they may be under way. */
@@ -33,7 +37,9 @@ export class Asker {
     session: RouteOwner & Holding,
     inbox: Inbox,
     translates: boolean,
+    maxTables = Infinity,
   ) {
+    this.maxTables = maxTables;
     this.router = router;
     this.translates = translates;
     this.#session = session;

@@ -47,7 +47,16 @@ export function change(
   const { msgId: clientMsgId, kind } = header;
   if (asker.holdsChanges) return asker.hold(frame);
   if (kind === Kind.TABLE_DELETE) return deleteTable(asker, frame, header);
-  if (kind === Kind.MAKE_TABLE || kind === Kind.MAKE_JOIN_TABLE) {
+  if (makesTable(kind)) {
+    const count = asker.router.tables.madeBy(asker.maker);
+    if (count >= asker.maxTables) {
+      return asker.refuse(
+        frame,
+        header,
+        `Cannot make table: this session has made ${count}, at most ` +
+          `${asker.maxTables} may be (maxTables); delete one first`,
+      );
+    }
     // One of that name may be about to go, and would take this one along.
     const { router } = asker;
     const retry = () => router.wake();
@@ -198,6 +207,10 @@ function send(
   asker.change(isShared ? change.share() : change, kind, table, port, sources);
 }
 
+function makesTable(kind: number): boolean {
+  return kind === Kind.MAKE_TABLE || kind === Kind.MAKE_JOIN_TABLE;
+}
+
 /** Remembers how a table was made, once it is. */
 function onMade(
   asker: Asker,
@@ -206,14 +219,18 @@ function onMade(
   { sources }: Target,
 ): Partial<Route> | undefined {
   const made = rememberMade(asker, frame, header, sources);
-  if (made === undefined) return undefined;
   const { tables } = asker.router;
+  const name = entityOf(frame, header);
+  const isCounted = asker.maxTables < Infinity && makesTable(header.kind) &&
+    tables.reserve(name, asker.maker);
+  if (made === undefined && !isCounted) return undefined;
   const { msgId } = header;
   const entity = entityBytes(frame, header);
   return {
     take: (answer, { kind, bodyStart, bodyEnd }) => {
       if (sources !== undefined) tables.joined(sources);
-      if (kind !== SERVER_ERROR) made();
+      if (kind !== SERVER_ERROR) made?.();
+      else if (isCounted) tables.unreserve(name);
       asker.reply(readdress(msgId, entity, answer, bodyStart, bodyEnd));
     },
   };

@@ -62,6 +62,7 @@ const CAUTIOUS_FOR = 100;
 const NO_LIMITS = {
   maxViews: Infinity,
   maxSubscriptions: Infinity,
+  maxTables: Infinity,
   maxResultSize: Infinity,
 };
 
@@ -104,8 +105,9 @@ export class Session implements RouteOwner, Holding {
     const translates = (options.line ?? router.line) !== router.line;
     this.#inbox = new Inbox(limits);
     this.#maxStrikes = limits.maxStrikes;
-    this.#asker = new Asker(router, this, this.#inbox, translates);
     const has = options.access === undefined ? NO_LIMITS : limits;
+    const { maxTables } = has;
+    this.#asker = new Asker(router, this, this.#inbox, translates, maxTables);
     this.#maxResultSize = has.maxResultSize;
     this.#subscriptions = new Subscriptions(this.#asker, has.maxSubscriptions);
     this.#views = new Views(this.#asker, this.#subscriptions, has.maxViews);

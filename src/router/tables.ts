@@ -63,6 +63,9 @@ export class Tables {
   readonly #joining = new Set<readonly string[]>();
   /** How the others were made; the first was made first. */
   readonly #origins = new Map<string, TableOrigin>();
+  /** Who made those whose number is limited, and how many each. */
+  readonly #makers = new Map<string, object>();
+  readonly #made = new WeakMap<object, number>();
   /** The columns of those that somebody had to know them of. */
   readonly #columns = new Map<string, ReadonlyMap<string, ColumnType>>();
 
@@ -276,6 +279,33 @@ export class Tables {
     return groups;
   }
 
+  /**
+   * `maker` asks for `table`, which counts as its from now on.
+   *
+   * @returns Whether it does: not if there is one already.
+   */
+  reserve(table: string, maker: object): boolean {
+    const isThere = this.#makers.has(table) || this.#origins.has(table) ||
+      this.#joins.has(table);
+    if (isThere) return false;
+    this.#makers.set(table, maker);
+    this.#made.set(maker, this.madeBy(maker) + 1);
+    return true;
+  }
+
+  /** `table` is nobody's: it couldn't be made, or was deleted. */
+  unreserve(table: string): void {
+    const maker = this.#makers.get(table);
+    if (maker === undefined) return;
+    this.#makers.delete(table);
+    this.#made.set(maker, this.madeBy(maker) - 1);
+  }
+
+  /** How many tables there are that `maker` has asked for. */
+  madeBy(maker: object): number {
+    return this.#made.get(maker) ?? 0;
+  }
+
   /** The columns of `table`, if they are known. */
   columnsOf(table: string): ReadonlyMap<string, ColumnType> | undefined {
     return this.#columns.get(table);
@@ -288,6 +318,7 @@ export class Tables {
 
   /** `table` was deleted. */
   removed(table: string): void {
+    this.unreserve(table);
     this.#columns.delete(table);
     this.#joins.delete(table);
     this.#origins.delete(table);
@@ -327,5 +358,6 @@ export class Tables {
     this.#joining.clear();
     this.#origins.clear();
     this.#columns.clear();
+    this.#makers.clear();
   }
 }

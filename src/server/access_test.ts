@@ -361,6 +361,7 @@ for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
       guards: false,
       maxViews: 2,
       maxSubscriptions: 2,
+      maxTables: 2,
       maxResultSize: 2_000,
     });
     await server.ready;
@@ -391,6 +392,21 @@ for (const [line, engine] of Object.entries(ENGINES) as [Line, string][]) {
     client.ask(Kind.VIEW_DELETE, "c");
     assertEquals(third(), "");
     assert(third() !== "");
+
+    const makeTable = (name: string) =>
+      errorIn(client.ask(Kind.MAKE_TABLE, name, rows(1)));
+    const wrong: Fill = (it) =>
+      it.tag(1, 2).fork().tag(3, 2).string("?").join();
+    assert(errorIn(client.ask(Kind.MAKE_TABLE, "wrong", wrong)) !== "");
+    assertEquals([makeTable("1"), makeTable("2")], ["", ""]);
+    assertEquals(
+      makeTable("3"),
+      "Cannot make table: this session has made 2, at most 2 may be " +
+        "(maxTables); delete one first",
+    );
+    owner.ask(Kind.TABLE_DELETE, "1", (it) => it.tag(1, 0).bool(true));
+    assertEquals(makeTable("3"), "");
+    assert(makeTable("4") !== "");
 
     owner.ask(Kind.TABLE_UPDATE, "t", rows(...Array(1000).keys()));
     const all: Fill = (it) => it.tag(1, 2).fork().join();

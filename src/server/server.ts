@@ -441,13 +441,18 @@ export class Server implements AsyncDisposable {
    * be used at once, and it doesn't have to be closed: `client.terminate()`
    * ends it early.
    *
+   * @param options With an `access` that isn't trusted, `new Access()` for
+   * instance, what the client sends is looked at, as that of a socket is; for a
+   * program that hands on what others wrote. By default it may do everything.
    * @throws {Error} If the server is closed.
    */
-  newLocalClient(): LocalClient {
+  newLocalClient(
+    options: Pick<NewSessionOptions, "access"> = {},
+  ): LocalClient {
     this.#assertOpen();
     return newLocalClient(
       loadPackage(this.#engine).then((it) => it.newClient),
-      (send) => this.newSession(send),
+      (send) => this.newSession(send, options),
       this.#onError,
     );
   }

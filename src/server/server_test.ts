@@ -13,6 +13,7 @@ import { LocalEngine } from "../engine/local_engine.ts";
 import { loadPackage } from "../engine/package.ts";
 import { WorkerPool } from "../engine/worker_pool.ts";
 import { EngineLoadError } from "../errors.ts";
+import { readOnly } from "../policy/access.ts";
 import { ENGINES } from "../testing/engines.ts";
 import {
   errorOf,
@@ -420,4 +421,27 @@ Deno.test("Server starts all engines of a pool, or none", async () => {
   });
   await assertRejects(() => server.ready, Error, "no room");
   assertEquals(closed, [1, 3]);
+});
+
+Deno.test("Server.newLocalClient() does what its access allows, and is looked at", async () => {
+  await using server = new Server();
+  const own = server.newLocalClient();
+  const table = await own.table({ x: [1] }, { name: "t" });
+  const handed = server.newLocalClient({ access: readOnly() });
+  const same = await handed.open_table("t");
+  assertEquals(await same.size(), 1);
+  await assertRejects(
+    () => same.update([{ x: 2 }]),
+    Error,
+    'needs "update" on table "t"',
+  );
+  const loop = "for (var i := 0; i < 10; i += 1) { i; }";
+  await assertRejects(
+    () => same.view({ expressions: { e: loop } }),
+    Error,
+    "Cannot make view",
+  );
+  await table.update([{ x: 2 }]);
+  assertEquals(await same.size(), 2);
+  for (const client of [own, handed]) await client.terminate();
 });
