@@ -20,7 +20,8 @@ import { forAll } from "../testing/random.ts";
 import {
   type Routing,
   routing,
-  type TestClient,
+  TestClient,
+  timedRouting,
   tinyRouting,
 } from "../testing/routing.ts";
 
@@ -793,3 +794,31 @@ Deno.test("Session of the engine's own line gets view_get_min_max as it is", () 
   ]);
   assert(it.errors.length === 0);
 });
+
+for (const sharing of [false, true]) {
+  Deno.test(`Session.handleRequest() deletes a table after its last view, sharing ${sharing}`, () => {
+    const { router, run } = timedRouting(2, { sharing });
+    const client = new TestClient(router);
+    client.ask(1, "t", Kind.TABLE_MAKE_VIEW, makeView("v"));
+    run();
+    client.ask(2, "v", Kind.VIEW_DELETE);
+    client.ask(3, "t", Kind.TABLE_DELETE, uint(1, 1));
+    run();
+    assertEquals(client.got.map(({ msgId, kind }) => [msgId, kind]), [
+      [1, Kind.TABLE_MAKE_VIEW],
+      [2, Kind.VIEW_DELETE],
+      [3, Kind.TABLE_DELETE],
+    ]);
+  });
+
+  Deno.test(`Session.close() lets others delete the table of its last view, sharing ${sharing}`, () => {
+    const { router, run } = timedRouting(2, { sharing });
+    const [client, other] = [new TestClient(router), new TestClient(router)];
+    client.ask(1, "t", Kind.TABLE_MAKE_VIEW, makeView("v"));
+    run();
+    client.session.close();
+    other.ask(1, "t", Kind.TABLE_DELETE, uint(1, 1));
+    run();
+    assertEquals(other.got.map(({ kind }) => kind), [Kind.TABLE_DELETE]);
+  });
+}

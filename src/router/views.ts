@@ -278,6 +278,7 @@ export class Views {
         asker.reply(reframe(clientMsgId, entity, answer, bodyStart, bodyEnd));
         this.#forget(view);
         router.views.gone(engineView);
+        router.wake(); // somebody may wait to delete its table
       };
       engineView.state = "gone";
       engineView.users.delete(view);
@@ -322,7 +323,10 @@ export class Views {
     this.#forget(view);
     engineView.users.delete(view);
     if (router.sharing) return router.views.released(engineView);
-    const gone = () => router.views.gone(engineView);
+    const gone = () => {
+      router.views.gone(engineView);
+      router.wake();
+    };
     engineView.state = "gone";
     router.askView(engineView, Kind.VIEW_DELETE, this.#asker.session, gone);
   }
