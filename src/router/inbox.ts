@@ -42,6 +42,11 @@ export class Inbox {
     return this.#held.length > 0;
   }
 
+  /** Whether the request that is handled just now is held. */
+  get isHoldingBack(): boolean {
+    return this.#isRetrying ? this.#isHeldAgain : this.isHolding;
+  }
+
   /** Whether engines are asked something, so that it will be answered. */
   get isWaiting(): boolean {
     const isRetried = this.#isRetrying && !this.#isHeldAgain ? 1 : 0;

@@ -5,6 +5,7 @@
  */
 
 import { decodeConfig, decodeValidation } from "../guards/decoded_config.ts";
+import { checkStrings } from "../guards/request_text.ts";
 import {
   checkViewConfig,
   type Known,
@@ -18,7 +19,9 @@ import {
   checkViewport,
   checkViewState,
 } from "../guards/view_requests.ts";
+import { toError } from "../errors.ts";
 import type { Access } from "../policy/access.ts";
+import { tableNotFound } from "../protocol/answers.ts";
 import { schemaColumns } from "../protocol/column_types.ts";
 import { entityOf } from "../protocol/header.ts";
 import { Kind, kindName } from "../protocol/kinds.ts";
@@ -31,7 +34,8 @@ import {
   viewportOf,
 } from "../protocol/requests.ts";
 import type { Asker } from "./asker.ts";
-import { contentOf, type RequestHeader } from "./request.ts";
+import type { Replica } from "./replica.ts";
+import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
 import { type Columns, TableFacts } from "./table_facts.ts";
 import type { EngineView, View } from "./view.ts";
 
@@ -46,15 +50,29 @@ export interface Inspector {
   data(kind: number, content: Uint8Array): Verdict | Promise<Verdict>;
 }
 
-/** The request that is being looked at, which the session holds. */
+/** There is no such table. */
+const NO_TABLE = Symbol("no table");
+
+/** What has been found. */
+interface Finding {
+  readonly refusal: Verdict | typeof NO_TABLE;
+  /** What it is only right for: the columns that the table had. */
+  readonly of?: { readonly table: string; readonly columns: Columns };
+}
+
+/** The request that is being looked at, or was and is held. */
 interface Looking {
   readonly frame: Uint8Array;
-  /** Set when it is known. */
-  verdict?: { readonly refusal: Verdict };
+  /** Set when it is known; until then the session holds the request. */
+  finding?: Finding;
 }
 
 /** It can't be looked at before more changes are answered. */
 const LATER = Symbol("later");
+
+type Look = Finding | Promise<Finding> | typeof LATER;
+
+const FINE: Finding = { refusal: undefined };
 
 /** Kinds of reads with a viewport. */
 const WITH_VIEWPORT: ReadonlySet<number> = new Set([
@@ -101,37 +119,57 @@ export class Inspection {
     if (this.#access.trusted) return false;
     const known = this.#looking;
     if (known?.frame === frame) {
-      if (known.verdict === undefined) {
+      if (known.finding === undefined) {
         this.#asker.hold(frame);
         return true;
       }
-      this.#looking = undefined;
-      return this.#refuses(frame, header, known.verdict.refusal);
+      if (this.#holds(known.finding)) {
+        return this.#refuses(frame, header, known.finding);
+      }
     }
-    const verdict = this.#look(frame, header);
-    if (verdict === LATER) {
+    const look = this.#look(frame, header);
+    if (look === LATER) {
       this.#asker.hold(frame);
       return true;
     }
-    if (!(verdict instanceof Promise)) {
-      return this.#refuses(frame, header, verdict);
-    }
+    if (!(look instanceof Promise)) return this.#refuses(frame, header, look);
     const looking: Looking = this.#looking = { frame };
     this.#asker.hold(frame);
-    verdict.then((refusal) => {
-      looking.verdict = { refusal };
+    const found = (finding: Finding) => {
+      looking.finding = finding;
       this.#asker.session.retry();
+    };
+    look.then(found, (reason) => {
+      const { message } = toError(reason);
+      found({ refusal: `Cannot look at the request: ${message}` });
     });
     return true;
   }
 
-  #look(
-    frame: Uint8Array,
-    header: RequestHeader,
-  ): Verdict | Promise<Verdict> | typeof LATER {
+  /** The request that was looked at won't be handled again. */
+  forget(): void {
+    this.#looking = undefined;
+  }
+
+  /**
+   * Whether a finding is still right: the table hasn't been deleted, and isn't
+   * about to be, since one of other columns may come after it.
+   */
+  #holds({ of }: Finding): boolean {
+    if (of === undefined) return true;
+    const { router } = this.#asker;
+    return router.tables.columnsOf(of.table) === of.columns &&
+      !router.isDeleting(of.table);
+  }
+
+  #look(frame: Uint8Array, header: RequestHeader): Look {
     const { kind } = header;
     const content = contentOf(frame, header);
-    if (takesData(kind)) return this.#data(kind, content);
+    const strings = checkStrings(kind, entityBytes(frame, header), content);
+    if (strings !== undefined) {
+      return { refusal: `Cannot take ${kindName(kind)}: ${strings}` };
+    }
+    if (takesData(kind)) return finding(this.#data(kind, content));
     if (kind === Kind.TABLE_MAKE_VIEW) {
       return this.#makeView(entityOf(frame, header), content);
     }
@@ -141,12 +179,12 @@ export class Inspection {
     if (
       kind === Kind.VIEW_EXPAND || kind === Kind.VIEW_COLLAPSE ||
       kind === Kind.VIEW_SET_DEPTH
-    ) return checkViewState(stateValue(content));
+    ) return { refusal: checkViewState(stateValue(content)) };
     if (kind !== Kind.VIEW_COLUMN_PATHS && !WITH_VIEWPORT.has(kind)) {
-      return undefined;
+      return FINE;
     }
     const view = this.#viewOf(entityOf(frame, header))?.engineView;
-    return view && this.#range(view, kind, content);
+    return view === undefined ? FINE : this.#range(view, kind, content);
   }
 
   #data(kind: number, content: Uint8Array): Verdict | Promise<Verdict> {
@@ -167,26 +205,21 @@ export class Inspection {
 
   // -- Views ------------------------------------------------------------------
 
-  #makeView(
-    table: string,
-    content: Uint8Array,
-  ): Promise<Verdict> | typeof LATER | Verdict {
+  #makeView(table: string, content: Uint8Array): Look {
+    const { router } = this.#asker;
     const config = decodeConfig(readMakeView(content).config);
     // A plain view takes no more than its rows do, however many they are.
     const isSmall = config.groupBy.length === 0 &&
       config.splitBy.length === 0 && config.filters.length === 0 &&
       config.expressions.size === 0;
-    const { line } = this.#asker.router;
+    const { line } = router;
     const check = (of: ViewSource, known?: Known) =>
       checkViewConfig(config, of, this.#inspector.views, known);
-    const columns = this.#asker.router.tables.columnsOf(table);
-    if (isSmall && columns !== undefined) {
+    return this.#onTable(table, (columns) => {
+      if (!isSmall) return undefined;
       const found = check({ columns, rows: 0, line });
-      if (typeof found !== "object") return found;
-    }
-    return this.#onTable(table, async (replica) => {
-      const columns = await this.#facts.columns(table, replica);
-      if (columns === undefined) return undefined; // the engine says so
+      return typeof found === "object" ? undefined : { refusal: found };
+    }, async (columns, replica) => {
       const rows = isSmall ? 0 : await this.#facts.rows(table, replica);
       const of = { columns, rows, line };
       const found = check(of);
@@ -199,48 +232,73 @@ export class Inspection {
     });
   }
 
-  #validation(
-    table: string,
-    content: Uint8Array,
-  ): Promise<Verdict> | typeof LATER | Verdict {
+  #validation(table: string, content: Uint8Array): Look {
     const expressions = decodeValidation(content);
-    if (expressions.size === 0) return undefined;
-    const { line, tables } = this.#asker.router;
+    if (expressions.size === 0) return FINE;
+    const { line } = this.#asker.router;
     const check = (columns: Columns) =>
       checkValidation(expressions, { columns, line }, this.#inspector.views);
-    const columns = tables.columnsOf(table);
-    if (columns !== undefined) return check(columns);
-    return this.#onTable(table, async (replica) => {
-      const columns = await this.#facts.columns(table, replica);
-      return columns && check(columns);
-    });
+    return this.#onTable(
+      table,
+      (columns) => ({ refusal: check(columns) }),
+      (columns) => check(columns),
+    );
   }
 
-  /** Asks an engine that has seen what the session has changed. */
+  /**
+   * Judges by the columns of `table`: at once by those that are known, if that
+   * can be, or else by asking an engine that has seen what the session has
+   * changed.
+   */
   #onTable(
     table: string,
-    judge: (replica: Asker["primary"]) => Promise<Verdict>,
-  ): Promise<Verdict> | typeof LATER {
+    judgeNow: (columns: Columns) => Finding | undefined,
+    judge: (
+      columns: Columns,
+      replica: Replica,
+    ) => Verdict | Promise<Verdict>,
+  ): Look {
     const asker = this.#asker;
     const { router } = asker;
+    // Its columns may be others when an engine comes to it.
+    if (router.isDeleting(table)) return LATER;
+    const known = router.tables.columnsOf(table);
+    const found = known && judgeNow(known);
+    if (found !== undefined) return found;
     const isPrimarys = !router.waits || asker.hasChanges ||
       router.lastAnswered(table) > 0;
     const replica = isPrimarys ? asker.primary : router.leastBusy(table);
-    return asker.mayAsk(replica, table) ? judge(replica) : LATER;
+    if (!asker.mayAsk(replica, table)) return LATER;
+    return this.#ask(table, judge, replica);
   }
 
-  #range(
-    view: EngineView,
-    kind: number,
-    content: Uint8Array,
-  ): Verdict | Promise<Verdict> {
+  async #ask(
+    table: string,
+    judge: (
+      columns: Columns,
+      replica: Replica,
+    ) => Verdict | Promise<Verdict>,
+    replica: Replica,
+  ): Promise<Finding> {
+    const columns = await this.#facts.columns(table, replica);
+    // Not for the engine to say: by then there may be one.
+    if (columns === undefined) return { refusal: NO_TABLE };
+    const refusal = await judge(columns, replica);
+    // Somebody else may delete a foreign one without being seen.
+    return replica.isForeign
+      ? { refusal }
+      : { refusal, of: { table, columns } };
+  }
+
+  #range(view: EngineView, kind: number, content: Uint8Array): Look {
     let check: (columns: number) => Verdict;
     let first: number;
     if (kind === Kind.VIEW_COLUMN_PATHS) {
       const range = columnRange(content);
       const { groupBy, splitBy, columns } = decodeConfig(view.config);
       if (groupBy.length + splitBy.length > 0) {
-        return checkColumnPaths(range, columns?.length ?? Infinity, true);
+        const most = columns?.length ?? Infinity;
+        return { refusal: checkColumnPaths(range, most, true) };
       }
       first = range.start ?? 0;
       check = (columns) => checkColumnPaths(range, columns, false);
@@ -251,17 +309,34 @@ export class Inspection {
       check = (columns) => checkViewport(viewport, columns);
     }
     const refusal = check(Infinity);
-    if (refusal !== undefined || first === 0) return refusal;
-    return this.#facts.columnsOfView(view).then(check);
+    if (refusal !== undefined || first === 0) return { refusal };
+    const asker = this.#asker;
+    // Changes of its own may bring the columns that it asks for.
+    if (
+      !view.isReadyFor(asker.session) ||
+      !asker.mayAsk(view.replica, view.table)
+    ) return LATER;
+    return finding(this.#facts.columnsOfView(view).then(check));
   }
 
   #refuses(
     frame: Uint8Array,
     header: RequestHeader,
-    refusal: Verdict,
+    { refusal }: Finding,
   ): boolean {
     if (refusal === undefined) return false;
-    this.#asker.refuse(frame, header, refusal);
+    if (refusal === NO_TABLE) {
+      const entity = entityBytes(frame, header);
+      this.#asker.reply(tableNotFound(header.msgId, entity, header.kind)!);
+    } else this.#asker.refuse(frame, header, refusal);
     return true;
   }
+}
+
+function finding(
+  verdict: Verdict | Promise<Verdict>,
+): Finding | Promise<Finding> {
+  return verdict instanceof Promise
+    ? verdict.then((refusal) => ({ refusal }))
+    : { refusal: verdict };
 }

@@ -664,6 +664,11 @@ export class Router
     return this.sequencer.hasCollected(owner);
   }
 
+  /** See {@linkcode SessionHost.isDeleting}. */
+  isDeleting(table: string): boolean {
+    return this.sequencer.isDeleting(table);
+  }
+
   /** See {@linkcode SessionHost.hold}. */
   hold(session: Holding): void {
     this.#holding.add(session);

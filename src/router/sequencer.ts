@@ -163,6 +163,16 @@ export class Sequencer {
     return this.#waiting.has(owner);
   }
 
+  /** Whether a delete of `table` isn't answered yet. */
+  isDeleting(table: string): boolean {
+    const isDelete = (it: Change) =>
+      it.kind === Kind.TABLE_DELETE && it.table === table;
+    return this.#collected.some(isDelete) ||
+      this.#unfinished().some(({ changes, open }) =>
+        changes.some((it) => isDelete(it) && open.has(it.frame!.msgId))
+      );
+  }
+
   /** Takes a change. It gets its number when it is made. */
   change(unnumbered: Omit<Change, "change" | "poll">): void {
     this.#changes++;

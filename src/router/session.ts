@@ -321,6 +321,8 @@ export class Session implements RouteOwner, Holding {
         header,
         `Cannot read ${info.name}: ${message}`,
       );
+    } finally {
+      if (!this.#inbox.isHoldingBack) this.#inspection?.forget();
     }
   }
 

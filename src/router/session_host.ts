@@ -182,6 +182,8 @@ export interface SessionHost
   ): boolean;
   /** Whether changes of `owner` wait that not even the primary has been given. */
   hasCollected(owner: object): boolean;
+  /** Whether a delete of `table` isn't answered yet. */
+  isDeleting(table: string): boolean;
   /** Whether a session may ask at whose request an engine was lost. */
   mayGoOn(): boolean;
   /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */

@@ -68,6 +68,8 @@ export class Tables {
   readonly #made = new WeakMap<object, number>();
   /** The columns of those that somebody had to know them of. */
   readonly #columns = new Map<string, ReadonlyMap<string, ColumnType>>();
+  /** Whose columns engines are being asked for, since they were made or deleted. */
+  readonly #questions = new Map<string, object>();
 
   /** How many tables are kept track of. */
   get size(): number {
@@ -311,15 +313,28 @@ export class Tables {
     return this.#columns.get(table);
   }
 
-  /** The columns of `table` are these, as long as there is one. */
-  setColumns(table: string, columns: ReadonlyMap<string, ColumnType>): void {
-    this.#columns.set(table, columns);
+  /**
+   * An engine is asked for the columns of `table`. What this returns is to be
+   * called with them, or with `undefined` if there are none: an answer that
+   * comes after the table was deleted isn't remembered.
+   */
+  expectColumns(
+    table: string,
+  ): (columns: ReadonlyMap<string, ColumnType> | undefined) => void {
+    const question = this.#questions.get(table) ?? {};
+    this.#questions.set(table, question);
+    return (columns) => {
+      if (this.#questions.get(table) !== question) return;
+      this.#questions.delete(table);
+      if (columns !== undefined) this.#columns.set(table, columns);
+    };
   }
 
   /** `table` was deleted. */
   removed(table: string): void {
     this.unreserve(table);
     this.#columns.delete(table);
+    this.#questions.delete(table);
     this.#joins.delete(table);
     this.#origins.delete(table);
   }
@@ -358,6 +373,7 @@ export class Tables {
     this.#joining.clear();
     this.#origins.clear();
     this.#columns.clear();
+    this.#questions.clear();
     this.#makers.clear();
   }
 }

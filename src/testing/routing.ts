@@ -6,6 +6,7 @@
  */
 
 import type { ErrorStage } from "../errors.ts";
+import type { Access } from "../policy/access.ts";
 import { Kind, type Line } from "../protocol/kinds.ts";
 import type { Later } from "../router/lingering.ts";
 import { Router, type RouterOptions } from "../router/router.ts";
@@ -33,6 +34,8 @@ export interface Routing {
 /** How a test's session is opened. */
 export interface OpenOptions {
   readonly line?: Line;
+  /** What it may do; everything by default. */
+  readonly access?: Access;
   /** Called with each frame, after it was kept. */
   readonly onFrame?: (bytes: Uint8Array) => void | Promise<void>;
   /** Called when the session is ended by the router, after it was noted. */
@@ -62,7 +65,10 @@ export class TestClient {
   ended: SessionEnd | undefined;
   readonly session: Session;
 
-  constructor(router: Router, { line, onFrame, onEnd }: OpenOptions = {}) {
+  constructor(
+    router: Router,
+    { line, access, onFrame, onEnd }: OpenOptions = {},
+  ) {
     this.session = router.openSession({
       send: (bytes, role) => {
         this.frames.push(bytes);
@@ -70,6 +76,7 @@ export class TestClient {
         return onFrame?.(bytes);
       },
       line,
+      access,
       onEnd: (reason) => {
         this.ended = reason;
         onEnd?.();
