@@ -95,6 +95,7 @@ const DEFAULTS: Required<AccessRules> = {
  */
 export class Access {
   #rules: Required<AccessRules>;
+  #allowsAll: boolean;
   readonly #listeners = new Set<() => void>();
 
   /**
@@ -104,11 +105,17 @@ export class Access {
    */
   constructor(rules: AccessRules = {}) {
     this.#rules = resolve(rules);
+    this.#allowsAll = allowsAll(this.#rules);
   }
 
   /** What it allows. */
   get rules(): Readonly<Required<AccessRules>> {
     return this.#rules;
+  }
+
+  /** Whether there is nothing that it doesn't allow. */
+  get allowsAll(): boolean {
+    return this.#allowsAll;
   }
 
   /** See {@linkcode AccessRules.expressions}. */
@@ -139,6 +146,7 @@ export class Access {
    */
   update(rules: AccessRules | Access): void {
     this.#rules = rules instanceof Access ? rules.#rules : resolve(rules);
+    this.#allowsAll = allowsAll(this.#rules);
     for (const listener of [...this.#listeners]) listener();
   }
 
@@ -175,6 +183,12 @@ export function readOnly(
     & Pick<AccessRules, "expressions" | "trusted"> = {},
 ): Access {
   return new Access({ see: tables, ...options });
+}
+
+function allowsAll(rules: Required<AccessRules>): boolean {
+  return Object.entries(rules).every(([name, rule]) =>
+    rule === true || name === "trusted"
+  );
 }
 
 function allows(rule: TableRule, table: string): boolean {

@@ -80,3 +80,18 @@ Deno.test("Access says what is wrong with a rule, and stays as it was", () => {
   );
   assertEquals(allowed(access, "t"), ["see", "read"]);
 });
+
+Deno.test("Access.allowsAll says whether there is nothing that isn't allowed", () => {
+  assert(fullAccess().allowsAll);
+  assert(fullAccess({ trusted: true }).allowsAll);
+  const access = readOnly();
+  assert(!access.allowsAll);
+  access.update(fullAccess());
+  assert(access.allowsAll);
+  for (const rule of ["see", "read", "update", "create", "delete"] as const) {
+    access.update({ ...fullAccess().rules, [rule]: () => true });
+    assert(!access.allowsAll, rule);
+  }
+  access.update({ ...fullAccess().rules, expressions: false });
+  assert(!access.allowsAll);
+});

@@ -82,6 +82,9 @@ export class Gate {
    * @returns Whether it has.
    */
   answers(frame: Uint8Array, header: RequestHeader, info: KindInfo): boolean {
+    if (this.#access.allowsAll && header.kind !== Kind.TABLE_UPDATE) {
+      return false;
+    }
     const need = needOf(header.kind);
     if (need === undefined) return false;
     return info.entity === "view"

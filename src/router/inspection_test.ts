@@ -591,7 +591,7 @@ Deno.test("What isn't text is refused in every request", async () => {
   const bytes = frame(1, "tab", Kind.VIEW_ON_UPDATE);
   bytes[bytes.indexOf(0x61)] = 0xff;
   client.session.handleRequest(bytes);
-  assertStringIncludes(String(answerTo(client, 1)), "not valid");
+  assertStringIncludes(String(answerTo(client, 1)), "must be UTF-8");
   client.ask(
     2,
     "v",
