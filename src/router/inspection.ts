@@ -137,7 +137,9 @@ export class Inspection {
     this.#asker.hold(frame);
     const found = (finding: Finding) => {
       looking.finding = finding;
-      this.#asker.session.retry();
+      const { router, session } = this.#asker;
+      // Otherwise it has gone on, or there is nothing to go on with.
+      if (router.isHolding(session)) session.retry();
     };
     look.then(found, (reason) => {
       const { message } = toError(reason);

@@ -651,3 +651,26 @@ Deno.test("What is looked at is answered when all engines are lost, and the serv
     assertEquals(router.stats().pending, 0);
   }
 });
+
+Deno.test("A session that has closed doesn't go on after the server, though it was looked at", async () => {
+  let timers = 0;
+  const { engines, inspector, open, settle, router } = start(1, {
+    sharing: true,
+    viewLinger: 1_000,
+    later: () => {
+      timers++;
+      return () => {};
+    },
+  });
+  const client = open();
+  make(client, 1, "t", { a: INTEGER });
+  view(client, 2, "t");
+  await settle();
+  client.ask(3, "t", Kind.TABLE_UPDATE, rows("a"));
+  client.session.close();
+  await router.close();
+  const { length } = engines[0]!.steps;
+  timers = 0;
+  await inspector.say(undefined);
+  assertEquals([engines[0]!.steps.length, timers], [length, 0]);
+});

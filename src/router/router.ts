@@ -674,6 +674,11 @@ export class Router
     this.#holding.add(session);
   }
 
+  /** See {@linkcode SessionHost.isHolding}. */
+  isHolding(session: Holding): boolean {
+    return this.#holding.has(session);
+  }
+
   /** See {@linkcode SessionHost.deleteTable}. */
   deleteTable(table: string, waiting: readonly number[]): void {
     const tell = (answer: Uint8Array, header: Header) => {

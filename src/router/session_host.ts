@@ -188,6 +188,8 @@ export interface SessionHost
   mayGoOn(): boolean;
   /** `session` is to retry when there is news: see {@linkcode SessionHost.wake}. */
   hold(session: Holding): void;
+  /** Whether `session` is to retry; not once the server has ended. */
+  isHolding(session: Holding): boolean;
   /**
    * What has been read of `table`; `undefined` where that can't be known to be
    * so still.
