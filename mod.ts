@@ -91,7 +91,9 @@ export {
   type TableAction,
   type TableRule,
 } from "./src/policy/access.ts";
+export type { ExpressionLimits } from "./src/guards/expression.ts";
 export type { PayloadLimits } from "./src/guards/payload.ts";
+export type { ViewLimits } from "./src/guards/view_config.ts";
 export {
   ProcessPool,
   type ProcessPoolOptions,

@@ -14,9 +14,15 @@ import { FUNCTIONS, VECTOR_FUNCTIONS } from "./expression_functions.ts";
 import { ExpressionMeter, STACK } from "./expression_meter.ts";
 import { type Token, tokenize } from "./expression_tokens.ts";
 
-/** What an expression may have. A limit of `Infinity` is none. */
+/**
+ * What one expression of a view may be. A limit of `Infinity` is none. Whoever
+ * passes one is refused with a `server_error`.
+ */
 export interface ExpressionLimits {
-  /** The engine's line: what nests how deep, and which functions there are. */
+  /**
+   * The engine's line: what nests how deep, and which functions there are. A
+   * server knows its own.
+   */
   readonly line: Line;
   /**
    * Characters of the text. 0 allows none but the empty one.
@@ -77,6 +83,16 @@ export const DEFAULT_EXPRESSION_LIMITS: Readonly<
   "3": { line: "3", maxDepth: 40, ...COMMON },
   "5": { line: "5", maxDepth: 20, ...COMMON },
 };
+
+/**
+ * `limits` on `line`, and the defaults for what they leave out.
+ */
+export function expressionLimits(
+  line: Line,
+  limits: Partial<Omit<ExpressionLimits, "line">> = {},
+): ExpressionLimits {
+  return { ...DEFAULT_EXPRESSION_LIMITS[line], ...limits, line };
+}
 
 /** What an expression takes; see {@linkcode measureExpression}. */
 export interface ExpressionSize {

@@ -18,9 +18,13 @@
 export type Refusal = string;
 
 /**
- * How large a payload may be, beside its bytes, which `maxMessageSize` limits.
+ * How large the data of one request may be, beside their bytes, which
+ * `maxMessageSize` limits. In each, `0` lets nothing through that has any, and
+ * `Infinity` means no limit. Whoever passes one is refused with a
+ * `server_error`.
  *
- * In each, `0` lets nothing through that has any, and `Infinity` means no limit.
+ * Arrow is flat, so that `maxDepth` and `maxExpandedSize` don't apply to it; what
+ * is compressed there may become 128 MiB.
  */
 export interface PayloadLimits {
   /**
@@ -28,7 +32,7 @@ export interface PayloadLimits {
    * `[[1]]` two. `0` lets only strings, numbers, booleans and nulls through.
    *
    * The engine recurses, and dies of a few thousand (ENGINE 6.4, 9.18), so that
-   * this can't be more than {@linkcode MAX_DEPTH}. Line 5 makes rows and columns
+   * this can't be more than 64. Line 5 makes rows and columns
    * of what is nested; line 3 answers with an error, unless the table hasn't
    * such a column.
    *
@@ -49,8 +53,7 @@ export interface PayloadLimits {
   readonly maxRows: number;
   /**
    * Bytes that the engine makes of a payload: those of all rows, each as often
-   * as line 5 will repeat it, or {@linkcode CELL_SIZE} for each cell if that is
-   * more. What a row leaves out is a cell, too: 63 KB of one row with 4,000
+   * as line 5 will repeat it, or 32 for each cell if that is more. What a row leaves out is a cell, too: 63 KB of one row with 4,000
    * columns and 4,000 rows without any are 16 million, and 0.5 GB.
    *
    * @default {536870912}
@@ -64,7 +67,7 @@ export interface PayloadLimits {
    */
   readonly maxStringLength: number;
   /**
-   * Bytes of the name of a column.
+   * Bytes of the name of a column; in Arrow, characters.
    *
    * @default {1024}
    */

@@ -16,8 +16,8 @@
 import type { Line } from "../protocol/kinds.ts";
 import type { DecodedConfig } from "./decoded_config.ts";
 import {
-  DEFAULT_EXPRESSION_LIMITS,
   type ExpressionLimits,
+  expressionLimits,
   type ExpressionSize,
   measureExpression,
 } from "./expression.ts";
@@ -42,15 +42,26 @@ export interface ViewSource {
 }
 
 /**
- * What a view may have. 0 allows none, `Infinity` any number. What is measured
- * was measured with one engine on one core, on both lines.
+ * What a view may have. `0` allows none, `Infinity` any number. Whoever passes
+ * one is refused with a `server_error`. What is measured was measured with one
+ * engine on one core, on both lines.
  */
 export interface ViewLimits {
-  /** Of each expression. @default {DEFAULT_EXPRESSION_LIMITS} of the line */
-  readonly expression?: ExpressionLimits | undefined;
+  /**
+   * What each expression may be; what it leaves out is as
+   * {@linkcode ExpressionLimits} says.
+   */
+  readonly expression?:
+    | Partial<Omit<ExpressionLimits, "line">>
+    | undefined;
   /** Expressions; 1,000 take 2 s. @default {128} */
   readonly maxExpressions: number;
-  /** Columns, repeated ones too. @default {2048} */
+  /**
+   * Columns, repeated ones too; and those of a table that is made of a schema,
+   * each of which takes 22 KB before it has a row.
+   *
+   * @default {2048}
+   */
   readonly maxColumns: number;
   /** Levels of `group_by`. 1,000 of them don't come back. @default {16} */
   readonly maxGroupBy: number;
@@ -66,7 +77,9 @@ export interface ViewLimits {
   readonly maxFilterValues: number;
   /**
    * Comparisons that filters make: rows times values, where a filter is 50
-   * more. A comparison takes 4 to 10 ns. @default {1e9}
+   * more. A comparison takes 4 to 10 ns.
+   *
+   * @default {1e9}
    */
   readonly maxComparisons: number;
   /**
@@ -77,27 +90,37 @@ export interface ViewLimits {
   readonly maxSteps: number;
   /**
    * Characters that expressions build in all rows together, at most one byte
-   * each in the engine's heap, for ever. @default {4e9}
+   * each in the engine's heap, for ever.
+   *
+   * @default {4e9}
    */
   readonly maxCharacters: number;
   /**
    * Columns that a split makes: its groups times the columns. 16,000 take 1 to
-   * 2 s and 140 MB, 64,000 up to 11 s to be read. @default {16384}
+   * 2 s and 140 MB, 64,000 up to 11 s to be read.
+   *
+   * @default {16384}
    */
   readonly maxSplitColumns: number;
   /**
    * Cells of a split view. To read 16 million takes 4 to 14 s and 0.9 GB,
-   * four times as many 26 s and 3.4 GB. @default {16777216}
+   * four times as many 26 s and 3.4 GB.
+   *
+   * @default {16777216}
    */
   readonly maxCells: number;
   /**
    * Groups of all levels of `group_by`. 100,000 take 1.5 s, 400,000 take 11 to
-   * 23 s and 0.3 GB. @default {262144}
+   * 23 s and 0.3 GB.
+   *
+   * @default {262144}
    */
   readonly maxGroups: number;
   /**
    * Groups that have groups below them: each is expanded one after the other.
-   * 8,000 take 4.5 s, 32,000 take 15 to 19 s. @default {8192}
+   * 8,000 take 4.5 s, 32,000 take 15 to 19 s.
+   *
+   * @default {8192}
    */
   readonly maxInnerGroups: number;
 }
@@ -120,6 +143,23 @@ export const DEFAULT_VIEW_LIMITS: ViewLimits = {
   maxGroups: 262_144,
   maxInnerGroups: 8192,
 };
+
+/**
+ * `limits`, and the defaults for what they leave out.
+ *
+ * @throws {RangeError} If a limit isn't a number from 0 on.
+ */
+export function viewLimits(limits: Partial<ViewLimits> = {}): ViewLimits {
+  const complete = { ...DEFAULT_VIEW_LIMITS, ...limits };
+  const { expression = {}, ...numbers } = complete;
+  for (const [name, value] of Object.entries({ ...expression, ...numbers })) {
+    if (typeof value === "boolean" || Number(value) >= 0) continue;
+    throw new RangeError(
+      `Cannot limit views: "${name}" must be >= 0, received ${value}`,
+    );
+  }
+  return complete;
+}
 
 /**
  * What has to be known before it can be said.
@@ -246,7 +286,7 @@ function expressionsOf(
   { columns, rows, line }: ViewSource,
   limits: ViewLimits,
 ): string | undefined {
-  const each = limits.expression ?? DEFAULT_EXPRESSION_LIMITS[line];
+  const each = expressionLimits(line, limits.expression);
   let tokens = 0;
   let characters = 0;
   for (const [name, text] of expressions) {

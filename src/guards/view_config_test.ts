@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { configBytes } from "../testing/bare_engine.ts";
 import { message } from "../testing/frames.ts";
 import { forAll, type Random } from "../testing/random.ts";
@@ -9,6 +9,7 @@ import {
   DEFAULT_VIEW_LIMITS,
   type Known,
   type Need,
+  viewLimits,
   type ViewSource,
 } from "./view_config.ts";
 
@@ -64,6 +65,36 @@ function known(
 
 const anyLine = (random: Random) => ({
   line: random.pick(["3", "5"] as const),
+});
+
+// -- Limits ----------------------------------------------------------------------
+
+Deno.test("viewLimits() fills in the defaults, and names the limit that is wrong", () => {
+  assertEquals(viewLimits(), DEFAULT_VIEW_LIMITS);
+  const given = { maxCells: 0, maxSorts: Infinity, expression: {} };
+  assertEquals(viewLimits(given), { ...DEFAULT_VIEW_LIMITS, ...given });
+  const wrong = [
+    [{ maxGroups: -1 }, '"maxGroups" must be >= 0, received -1'],
+    [{ maxSteps: NaN }, '"maxSteps" must be >= 0, received NaN'],
+    [{ expression: { maxDepth: -2 } }, '"maxDepth" must be >= 0, received -2'],
+  ] as const;
+  for (const [limits, message] of wrong) {
+    assertThrows(() => viewLimits(limits), RangeError, message);
+  }
+});
+
+Deno.test("checkViewConfig() limits expressions as is said, and otherwise as the line needs", () => {
+  const limits = viewLimits({ expression: { maxLength: 50 } });
+  const of = (text: string, line: "3" | "5") =>
+    checkViewConfig(
+      { ...EMPTY, expressions: new Map([["e", text]]) },
+      { ...SMALL, line },
+      limits,
+    );
+  const nested = `${"(".repeat(21)}1${")".repeat(21)}`;
+  assertEquals(of(nested, "3"), undefined);
+  assertMatch(String(of(nested, "5")), /at most 20 levels/);
+  assertMatch(String(of("1 + ".repeat(20) + "1", "3")), /at most 50 char/);
 });
 
 // -- What is let through ---------------------------------------------------------

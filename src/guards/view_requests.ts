@@ -2,19 +2,16 @@
  * What the other requests on views and tables may ask for.
  *
  * What isn't here was tried on both engines and does no harm, odd as it may
- * be: `view_get_min_max` of any name, rows behind the last one, `table_remove` of any JSON and any other data,
- * `make_table` with both an index and a limit, with either of any value, a
- * schema with a type or a name twice; joins on missing columns or of missing
- * tables, or of a type that doesn't exist. Their answer is an error or odd.
+ * be: `view_get_min_max` of any name, rows behind the last one, `table_remove`
+ * of any JSON and any other data, `make_table` with both an index and a limit,
+ * with either of any value, a schema with a type or a name twice; joins on
+ * missing columns or of missing tables, or of a type that doesn't exist. Their
+ * answer is an error or odd.
  *
  * @module
  */
 
-import {
-  checkExpression,
-  DEFAULT_EXPRESSION_LIMITS,
-  type ExpressionLimits,
-} from "./expression.ts";
+import { checkExpression, expressionLimits } from "./expression.ts";
 import {
   DEFAULT_VIEW_LIMITS,
   type Need,
@@ -122,8 +119,7 @@ export function checkValidation(
   { columns, line }: Pick<ViewSource, "columns" | "line">,
   limits: ViewLimits = DEFAULT_VIEW_LIMITS,
 ): string | undefined {
-  const each: ExpressionLimits = limits.expression ??
-    DEFAULT_EXPRESSION_LIMITS[line];
+  const each = expressionLimits(line, limits.expression);
   if (expressions.size > limits.maxExpressions) {
     return `Cannot validate expressions: there must be at most ` +
       `${limits.maxExpressions}, received ${expressions.size}`;

@@ -164,6 +164,16 @@ export class Access {
 /**
  * Everything, as Perspective's own servers allow it.
  *
+ * @example A program whose data needn't be looked at
+ * ```ts
+ * import { fullAccess } from "@perspective-deno/handler";
+ * import { assert } from "@std/assert";
+ *
+ * assert(!fullAccess().trusted);
+ * const feed = fullAccess({ trusted: true });
+ * assert(feed.trusted && feed.may("update", "prices"));
+ * ```
+ *
  * @param options With `trusted`, what the client sends isn't looked at.
  */
 export function fullAccess(
@@ -174,6 +184,16 @@ export function fullAccess(
 
 /**
  * Seeing and reading `tables`, all by default, and nothing else.
+ *
+ * @example One table, and no expressions in its views
+ * ```ts
+ * import { readOnly } from "@perspective-deno/handler";
+ * import { assert } from "@std/assert";
+ *
+ * const access = readOnly({ tables: ["prices"], expressions: false });
+ * assert(access.may("read", "prices"));
+ * assert(!access.may("update", "prices") && !access.may("see", "orders"));
+ * ```
  *
  * @throws {TypeError} If an option has the wrong type.
  */

@@ -162,7 +162,10 @@ export interface RouterStats {
   readonly reads: ReadStats;
   /** What engines pushed to subscriptions on views. */
   readonly pushes: PushStats;
-  /** Requests answered with an error of the router's own so far: malformed, unknown. */
+  /**
+   * Requests answered with an error of the router's own so far: malformed,
+   * unknown, not allowed, too much, or not fit for an engine.
+   */
   readonly refused: number;
   /** Requests so far that the engine failed instead of answering. */
   readonly failed: number;

@@ -17,7 +17,7 @@ import {
 } from "../errors.ts";
 import { Guard } from "../guards/guard.ts";
 import { type PayloadLimits, payloadLimits } from "../guards/payload.ts";
-import { DEFAULT_VIEW_LIMITS, type ViewLimits } from "../guards/view_config.ts";
+import { type ViewLimits, viewLimits } from "../guards/view_config.ts";
 import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
@@ -26,7 +26,22 @@ import { type LocalClient, newLocalClient } from "./local_client.ts";
 import { Reload } from "./reload.ts";
 import type { NewSessionOptions, ServerSession } from "./server_session.ts";
 
-/** How much may be in what a session sends that isn't trusted. */
+/**
+ * How much may be in what a session sends whose {@linkcode Access} doesn't trust
+ * it.
+ *
+ * @example Less than by default
+ * ```ts
+ * import { Server } from "@perspective-deno/handler";
+ *
+ * await using server = new Server({
+ *   guards: {
+ *     data: { maxRows: 100_000 },
+ *     views: { maxGroups: 10_000, expression: { maxLength: 500 } },
+ *   },
+ * });
+ * ```
+ */
 export interface GuardOptions {
   /** Data of tables: see {@linkcode PayloadLimits} for what is left out. */
   readonly data?: Partial<PayloadLimits>;
@@ -57,30 +72,32 @@ export interface ServerOptions {
    */
   readonly maxInFlight?: number;
   /**
-   * Bytes of requests that one session may have in flight. A request that
-   * finds nothing in flight is taken whatever its size.
+   * Bytes of requests that one session may have in flight, before the next is
+   * refused with a `server_error`. A request that finds nothing in flight is
+   * taken whatever its size, so `0` takes one at a time. `Infinity` is no limit.
    *
    * @default {268435456}
    */
   readonly maxInFlightSize?: number;
   /**
-   * Views that one session may have. `0` lets it have none, `Infinity` any
-   * number. This and the next three don't count for the program's own sessions,
-   * such as local clients.
+   * Views that one session may have at a time; one more is refused with a
+   * `server_error`. `0` lets it have none, `Infinity` any number. This and the
+   * next three don't count for the program's own sessions: local clients, and
+   * those that are given no {@linkcode Access}.
    *
    * @default {1000}
    */
   readonly maxViews?: number;
   /**
-   * Subscriptions that one session may have. `0` lets it have none, `Infinity`
-   * any number.
+   * Subscriptions that one session may have at a time; one more is refused with
+   * a `server_error`. `0` lets it have none, `Infinity` any number.
    *
    * @default {10000}
    */
   readonly maxSubscriptions?: number;
   /**
-   * Tables that one session may have made. `0` lets it make none, `Infinity` any
-   * number.
+   * Tables that one session may have made and that are still there; one more is
+   * refused with a `server_error`. `0` lets it make none, `Infinity` any number.
    *
    * @default {1000}
    */
@@ -95,7 +112,10 @@ export interface ServerOptions {
   /**
    * How much may be in what sessions send whose {@linkcode Access} doesn't trust
    * them. It is looked at before an engine gets it, since engines don't survive
-   * everything. `false` looks at nothing, whoever sends it.
+   * everything; what is too much, or would do harm, is refused with a
+   * `server_error`. `false` looks at nothing, whoever sends it.
+   *
+   * @default {{}} the defaults of all limits
    */
   readonly guards?: GuardOptions | false;
   /**
@@ -309,7 +329,8 @@ export class Server implements AsyncDisposable {
    * Starts the engine.
    *
    * @throws {TypeError} If an option has the wrong type.
-   * @throws {RangeError} If a number is negative.
+   * @throws {RangeError} If a number is negative, or `guards.data.maxDepth` above
+   * 64.
    */
   constructor(options: ServerOptions = {}) {
     const { engine = DEFAULT_ENGINE, executor, onPollRequest } = options;
@@ -363,10 +384,7 @@ export class Server implements AsyncDisposable {
     this.#onLost = executor && options.onLost;
     const { guards = {} } = options;
     const limits = payloadLimits(guards === false ? {} : guards.data);
-    const views = {
-      ...DEFAULT_VIEW_LIMITS,
-      ...guards === false ? {} : guards.views,
-    };
+    const views = viewLimits(guards === false ? {} : guards.views);
     const newRouter = (engines: readonly Engine[]): Router => {
       const { line } = engines[0]!;
       const router: Router = new Router(engines, {

@@ -84,6 +84,17 @@ const LAST_LOOK = 64;
  * Deno's WebSocket takes whatever it is given and has no event for "drained",
  * so a full socket is looked at again after 4 ms, and ever less often up to
  * 64 ms.
+ *
+ * @example One for two handlers
+ * ```ts
+ * import { PerspectiveHandler, Server, WriteLoop } from "@perspective-deno/handler";
+ *
+ * const loop = new WriteLoop({ highWaterMark: 256 * 1024 });
+ * await using server = new Server();
+ * await using inside = new PerspectiveHandler({ server, loop });
+ * await using outside = new PerspectiveHandler({ server, loop, maxConnections: 100 });
+ * console.log(loop.stats().writers);
+ * ```
  */
 export class WriteLoop {
   readonly #turnSize: number;
