@@ -50,7 +50,8 @@ export interface AccessRules {
   readonly delete?: TableRule;
   /**
    * Whether views may have expressions, which are computed by the engine for
-   * each row.
+   * each row. On 5.5.1 expressions can be made that show what is in the engine's
+   * memory: set this to `false` for whoever may not see all tables.
    *
    * @default {true}
    */

@@ -169,7 +169,10 @@ export interface RouterStats {
   readonly refused: number;
   /** Requests so far that the engine failed instead of answering. */
   readonly failed: number;
-  /** Frames so far that came for nobody, since their session had closed. */
+  /**
+   * Frames so far that went to nobody, since their session had closed, or may
+   * not read any more what they are of.
+   */
   readonly dropped: number;
 }
 
