@@ -13,6 +13,7 @@ import type { Line } from "../protocol/kinds.ts";
 import { FUNCTIONS, VECTOR_FUNCTIONS } from "./expression_functions.ts";
 import { ExpressionMeter, STACK } from "./expression_meter.ts";
 import { type Token, tokenize } from "./expression_tokens.ts";
+import { checkTypes } from "./expression_types.ts";
 
 /**
  * What one expression of a view may be. A limit of `Infinity` is none. Whoever
@@ -136,7 +137,8 @@ export function measureExpression(
   const { tokens } = read;
   const meter = new ExpressionMeter(limits);
   const refused = meter.measure(tokens) ?? vectorsOf(tokens, limits) ??
-    bucketsOf(tokens, limits, columns);
+    bucketsOf(tokens, limits, columns) ??
+    (limits.line === "5" ? checkTypes(tokens, columns) : undefined);
   if (refused !== undefined) return refuse(refused);
   return {
     depth: meter.stack / STACK[limits.line].paren,
