@@ -15,7 +15,8 @@
  * - on line 5, sums over nulls that stood in the first update of an empty
  *   table, which are wrong there and right in the copy (ENGINE 9.10)
  * - the last bits of sums, which were added up in another order
- * - the row counter, where it isn't what {@linkcode nextIndex} says
+ * - the row counter, where it isn't what {@linkcode nextIndex} says, or what it
+ *   was can't be had: see {@linkcode surplusOf}
  *
  * @module
  */
@@ -37,6 +38,8 @@ export interface TableMeta {
   readonly options: Uint8Array;
   /** Whether rows have a key of the client's; otherwise they are numbered. */
   readonly isIndexed: boolean;
+  /** How many rows it is to have at most, if it was made so. */
+  readonly limit?: number;
 }
 
 /** A request for an engine. */
@@ -78,15 +81,18 @@ export function readTableMeta(content: Uint8Array): TableMeta {
     options = joined(options, reader.bytes());
   });
   let isIndexed = false;
+  let limit: number | undefined;
   forEachField(options, (field, reader, wireType) => {
     // Index and limit are one choice, of which the last counts.
-    if (field === 1 && wireType === 2) isIndexed = reader.string() !== "";
-    else {
-      if (field === 2 && wireType === 0) isIndexed = false;
-      reader.skip(wireType, field);
-    }
+    if (field === 1 && wireType === 2) {
+      isIndexed = reader.string() !== "";
+      limit = undefined;
+    } else if (field === 2 && wireType === 0) {
+      isIndexed = false;
+      limit = reader.uint32();
+    } else reader.skip(wireType, field);
   });
-  return { options, isIndexed };
+  return { options, isIndexed, ...limit !== undefined && { limit } };
 }
 
 /** Checks the schema in a `MakeTableData`, if there is one. */
@@ -205,7 +211,7 @@ function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
  * rows, or their keys, are a column of it, which is computed. Without an index
  * it has to be, and with one where these aren't just what the index says.
  * Otherwise there is no need for it, and the view costs a fifth on line 5, two
- * thirds on line 3.
+ * thirds on line 3. All numbers may be raised by `shift`.
  */
 export function copyViewRequest(
   msgId: number,
@@ -213,6 +219,7 @@ export function copyViewRequest(
   viewId: string,
   columns: readonly string[],
   isNumbered: boolean,
+  shift = 0,
 ): Reframed {
   const config = new BinaryWriter().tag(3, 2).fork().tag(2, 2).fork();
   for (const name of columns) config.tag(1, 2).string(name);
@@ -221,7 +228,7 @@ export function copyViewRequest(
   if (isNumbered) {
     config.tag(6, 2).fork()
       .tag(1, 2).string(INDEX)
-      .tag(2, 2).string("index()")
+      .tag(2, 2).string(shift > 0 ? `integer(index() + ${shift})` : "index()")
       .join();
   }
   return makeViewRequest(msgId, table, viewId, config.finish());
@@ -289,6 +296,35 @@ export function nextIndex(content: Uint8Array): number {
     [INDEX]?: (number | null)[];
   };
   return typeof last === "number" ? last + 1 : 0;
+}
+
+/** How the rows of a table with more than its limit are numbered in a copy. */
+export interface Surplus {
+  /** How many rows come before those within the limit. */
+  readonly rows: number;
+  /** What is added to the number of each row behind them. */
+  readonly shift: number;
+}
+
+/**
+ * What to do about the first `rows` rows, the last of them before number
+ * `until`, of a table that has so many more than its `limit`, and gives its next
+ * row the number `next`. On line 5 one that is made of CSV keeps them all, and
+ * those beyond the limit for ever: what comes later only replaces the others.
+ *
+ * So they can't be what the copy is made with, which keeps no more than the
+ * limit: they are written to it last. Then it removes as many rows as it is
+ * given, from the number on that is `limit` before the next; these mustn't be
+ * among them. Where they would be, it counts on from a higher number, which
+ * nothing shows but `index()`.
+ */
+export function surplusOf(
+  rows: number,
+  until: number,
+  limit: number,
+  next: number,
+): Surplus {
+  return { rows, shift: Math.max(0, until + limit + rows - next) };
 }
 
 /** How far into a change the name of a column is looked for. */

@@ -266,9 +266,9 @@ function rememberMade(
     return () => tables.addNumbered(name, rows);
   }
   if (kind !== Kind.MAKE_TABLE) return undefined;
-  const { options, isIndexed } = readTableMeta(contentOf(frame, header));
-  const meta = { options: options.slice(), isIndexed };
-  const isKeyed = isIndexed && givesKeys(contentOf(frame, header));
+  const read = readTableMeta(contentOf(frame, header));
+  const meta = { ...read, options: read.options.slice() };
+  const isKeyed = meta.isIndexed && givesKeys(contentOf(frame, header));
   return () => {
     tables.add(name, meta);
     if (isKeyed) tables.addKeys(name);

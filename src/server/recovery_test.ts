@@ -883,6 +883,37 @@ for (const port of [0, 1]) {
   );
 }
 
+for (const line of ["3", "5"] as const) {
+  for (const updates of [0, 9]) {
+    Deno.test(`A table of CSV above its limit keeps its rows, after ${updates} updates, line ${line}`, async () => {
+      // Line 5 doesn't cut it, and line 3 does (Invariant 1).
+      await using left = await start(line, { size: 2 });
+      await using right = await start(line, { size: 2 });
+      const found: unknown[][] = [[], []];
+      for (const [i, it] of [left, right].entries()) {
+        const client = it.open();
+        await client.do("t", Kind.MAKE_TABLE, (w) => {
+          w.tag(1, 2).fork().tag(2, 2).string("k\n0\n1\n2\n3\n4\n5\n6\n7\n");
+          w.join().tag(2, 2).fork().tag(2, 0).uint32(3).join();
+        });
+        await client.makeView("t", "v");
+        const change = async (k: number) => {
+          await client.update("t", [{ k }]);
+          found[i]!.push((await client.columns("v"))["k"]);
+        };
+        for (let k = 0; k < updates; k++) await change(10 + k);
+        if (it === right) await replaceAll(it);
+        found[i]!.push((await client.columns("v"))["k"]);
+        for (let k = 0; k < 4; k++) await change(20 + k);
+        // What was made with a copy is copied alike.
+        if (it === right) await replaceAll(it);
+        for (let k = 0; k < 4; k++) await change(30 + k);
+      }
+      assertEquals(found[1], found[0]);
+    });
+  }
+}
+
 Deno.test("A first update with nulls doesn't freeze views of line 5", async () => {
   // ENGINE 9.20a: the engine tells client 0 that it couldn't pass a change on.
   await using it = await start("5");

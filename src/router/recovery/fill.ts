@@ -14,14 +14,15 @@ import {
   copiedArrow,
   copyReadRequest,
   copyViewRequest,
+  countSteps,
   isCopyable,
   lastIndexRequest,
   makeCopyRequest,
   nextIndex,
   portSteps,
   rangeRows,
-  restoreSteps,
   rowsOf,
+  surplusOf,
 } from "../../protocol/table_copy.ts";
 import type { Job, Replica } from "../replica.ts";
 import type { Step } from "../session_host.ts";
@@ -323,10 +324,7 @@ export class Fill {
     { table, meta, isKeyed, ports, numbered }: Copied,
     send: (job: Job) => void,
   ): Promise<void> {
-    const { donor } = this;
     const name = utf8(table);
-    const viewId = `copy-${crypto.randomUUID()}`;
-    const view = utf8(viewId);
     const ask = (kind: number, frame: (msgId: number) => Reframed) =>
       this.#errand.ask({ kind, table, frame, send });
     const schema = Kind.TABLE_SCHEMA;
@@ -341,49 +339,80 @@ export class Fill {
     const rows = rowsOf(
       await ask(size, (id) => simpleRequest(id, name, size)),
     );
-    try {
-      await ask(
-        Kind.TABLE_MAKE_VIEW,
-        (id) => copyViewRequest(id, name, viewId, columns, isNumbered),
-      );
-      const most = rangeRows(columns.length, isKeyed);
-      const next = meta.isIndexed ? 0 : nextIndex(
-        await ask(
-          Kind.VIEW_TO_COLUMNS_STRING,
-          (id) => lastIndexRequest(id, view, columns.length, rows),
-        ),
-      );
-      let made: Promise<Uint8Array> | undefined;
-      for (let start = 0; start === 0 || start < rows; start += most) {
-        const end = Math.min(start + most, rows);
-        const arrow = copiedArrow(
+    const most = rangeRows(columns.length, isKeyed);
+    let made: Promise<Uint8Array> | undefined;
+    const write = (arrow: Uint8Array) => {
+      if (made === undefined) {
+        const request = (id: number) => makeCopyRequest(id, name, meta, arrow);
+        made = this.#make(table, request);
+      } else {
+        const frame = addCopyRequest(0, name, arrow);
+        this.#give(table, { frame, kind: Kind.TABLE_UPDATE });
+      }
+    };
+    /** Copies rows from `first` to `end`, without `end`, and one range at least. */
+    const copyRows = async (view: Uint8Array, first: number, end: number) => {
+      for (let start = first; start === first || start < end; start += most) {
+        const to = Math.min(start + most, end);
+        const request = (id: number) => copyReadRequest(id, view, start, to);
+        write(copiedArrow(await ask(Kind.VIEW_TO_ARROW, request)));
+      }
+    };
+    const count = (rows: number) => {
+      for (const step of countSteps(name, rows)) this.#give(table, step);
+    };
+    const viewing = { table, columns, isNumbered, send };
+    await this.#viewing(viewing, async (view) => {
+      const numberAfter = async (rows: number) =>
+        nextIndex(
           await ask(
-            Kind.VIEW_TO_ARROW,
-            (id) => copyReadRequest(id, view, start, end),
+            Kind.VIEW_TO_COLUMNS_STRING,
+            (id) => lastIndexRequest(id, view, columns.length, rows),
           ),
         );
-        if (start === 0) {
-          const request = (id: number) =>
-            makeCopyRequest(id, name, meta, arrow);
-          made = this.#make(table, request);
-        } else {
-          const frame = addCopyRequest(0, name, arrow);
-          this.#give(table, { frame, kind: Kind.TABLE_UPDATE });
-        }
+      const next = meta.isIndexed ? 0 : await numberAfter(rows) + numbered;
+      const over = rows - (meta.limit ?? Infinity);
+      if (over <= 0) {
+        await copyRows(view, 0, rows);
+        return count(meta.isIndexed ? 0 : next - rows);
       }
-      const rest = {
-        table: name,
-        meta,
-        ranges: [],
-        rows,
-        next: next + numbered,
-        ports,
-      };
-      for (const step of restoreSteps(rest)) this.#give(table, step);
-      await made;
+      const until = await numberAfter(over);
+      const { shift } = surplusOf(over, until, meta.limit!, next);
+      const copyOthers = (view: Uint8Array) => copyRows(view, over, rows);
+      if (shift === 0) await copyOthers(view);
+      else await this.#viewing({ ...viewing, shift }, copyOthers);
+      count(next + shift - rows);
+      await copyRows(view, 0, over);
+    });
+    for (const step of portSteps(name, ports)) this.#give(table, step);
+    await made;
+  }
+
+  /** Reads a view that is there for the time of `read`, for the copy of a table. */
+  async #viewing(
+    { table, columns, isNumbered, shift = 0, send }: {
+      table: string;
+      columns: readonly string[];
+      isNumbered: boolean;
+      shift?: number;
+      send: (job: Job) => void;
+    },
+    read: (view: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const viewId = `copy-${crypto.randomUUID()}`;
+    const view = utf8(viewId);
+    try {
+      await this.#errand.ask({
+        kind: Kind.TABLE_MAKE_VIEW,
+        table,
+        frame: (id) =>
+          copyViewRequest(id, utf8(table), viewId, columns, isNumbered, shift),
+        send,
+      });
+      await read(view);
     } finally {
       // Also if it is called off, and the view may not be there yet.
-      if (donor.state === "up") {
+      if (this.donor.state === "up") {
         const kind = Kind.VIEW_DELETE;
         const frame = simpleRequest(0, view, kind);
         send(this.#host.newJob({ frame, kind }, this, table));

@@ -85,8 +85,14 @@ export interface FuzzReport {
   /** Deaths by what wasn't answered then. */
   readonly killers: ReadonlyMap<string, number>;
   readonly recovery: RecoveryStats;
-  /** How often all engines were lost at once. */
+  /** How often all engines were lost at once, but for the next. */
   readonly lost: number;
+  /**
+   * How often they were all lost at the poll after a change that had been
+   * answered. Then each has been given it, and what they die of is the engine's
+   * own: nothing is left to copy from.
+   */
+  readonly lostAtPolls: number;
   readonly honest: {
     readonly answers: number;
     readonly pushes: number;
@@ -161,6 +167,9 @@ class Run {
   #ended = 0;
   #deaths = 0;
   #lost = 0;
+  #lostAtPolls = 0;
+  /** Whether each of the last deaths was at the poll after an answered change. */
+  #atPolls: boolean[] = [];
   #recovery: RecoveryStats[] = [];
   #number: number;
   #lastDeath = -Infinity;
@@ -356,7 +365,9 @@ class Run {
     const { message } = error;
     const [whole, at = ""] = LOST.exec(message) ?? [];
     if (message.startsWith("The engine is lost, and")) {
-      this.#lost++;
+      const last = this.#atPolls.slice(-SIZE);
+      if (last.length === SIZE && last.every((it) => it)) this.#lostAtPolls++;
+      else this.#lost++;
       this.#back = Promise.withResolvers();
       this.#recovery.push(this.#server.stats().recovery);
       return this.#options.onFailure?.(`ALL ENGINES ARE LOST: ${message}`);
@@ -367,6 +378,7 @@ class Run {
       return;
     }
     this.#lastDeath = performance.now();
+    this.#atPolls.push(this.#isAnsweredChange(at));
     const why = shortened(message.slice(whole.length));
     count(this.#causes, `${at || "nothing"}: ${why}`);
     const all = [...this.#open.values()];
@@ -383,6 +395,17 @@ class Run {
       open,
       last: [...this.#trail],
     });
+  }
+
+  /**
+   * Whether what an engine was lost at is a poll or a change, and none of that
+   * kind is open: it says "table_update (33)" during the poll after that, too.
+   */
+  #isAnsweredChange(at: string): boolean {
+    if (at === "a poll") return true;
+    const kind = Number(/\((\d+)\)$/.exec(at)?.[1] ?? 0);
+    return kindInfo(kind)?.effect === "change" &&
+      ![...this.#open.values()].some((it) => it.kind === kind);
   }
 
   get #isWhole(): boolean {
@@ -456,6 +479,7 @@ class Run {
         abandoned: total((it) => it.abandoned),
       },
       lost: this.#lost,
+      lostAtPolls: this.#lostAtPolls,
       honest: {
         answers: sum((it) => it.answers),
         pushes: sum((it) => it.pushes),

@@ -84,7 +84,8 @@ export function inWords(report: FuzzReport): string {
     ...list(report.errors),
     `honest clients: ${honest.answers} answers and ${honest.pushes} pushes ` +
     `in ${honest.sessions} sessions`,
-    `all engines lost: ${report.lost} times, with ${honest.lost} answers`,
+    `all engines lost: ${report.lost} times, and ${report.lostAtPolls} times ` +
+    `at polls after an answered change, with ${honest.lost} answers`,
     `failures: ${report.failures.length}`,
   ].join("\n");
 }
