@@ -92,6 +92,9 @@ export function rowPaths(content: Uint8Array): string[] {
   return paths;
 }
 
+/** The end of all rows that can be asked for: more than any view has. */
+const LAST_ROW = 0xffff_ffff;
+
 const PATHS = '{"__ROW_PATH__":[';
 const PATH = /[[\]]|"(?:[^"\\]|\\.)*"/g;
 
@@ -195,7 +198,9 @@ export class ViewState {
   /** What has to be read before the row at `row` is expanded or collapsed. */
   ranges(row: number): Range[] {
     if (this.#levels === 0) return [];
-    const own = { start: row, end: row + 1 };
+    // The last that a client can name can't be asked for, and isn't there.
+    const start = Math.min(row, LAST_ROW - 1);
+    const own = { start, end: start + 1 };
     if (this.#isTouched) return [own];
     // One more than may be remembered, to know whether there are more.
     const all = { start: 0, end: this.#limit + 1 };

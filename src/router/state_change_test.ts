@@ -10,9 +10,11 @@ import {
 import { frame } from "../testing/frames.ts";
 
 const {
+  TABLE_DELETE,
   TABLE_MAKE_VIEW,
   TABLE_UPDATE,
   VIEW_COLLAPSE,
+  VIEW_DELETE,
   VIEW_EXPAND,
   VIEW_SET_DEPTH,
   VIEW_TO_ROWS_STRING,
@@ -81,6 +83,22 @@ for (const sharing of [false, true]) {
     );
     await lose();
     assertEquals(await read(), [""]);
+  });
+}
+
+for (const kind of [VIEW_EXPAND, VIEW_COLLAPSE]) {
+  Deno.test(`The last row that can be named is none, of kind ${kind}, and the view goes`, async () => {
+    const { client, settle, router } = await grouping(false);
+    client.ask(4, "v", kind, uint(1, 0xffff_ffff));
+    client.ask(5, "v", VIEW_DELETE);
+    client.ask(6, "t", TABLE_DELETE, uint(1, 1));
+    await settle();
+    // Invariant 3
+    assertEquals(
+      client.got.map((it) => it.kind),
+      [kind, VIEW_DELETE, TABLE_DELETE],
+    );
+    assertEquals(router.stats().engineViews, 0);
   });
 }
 
