@@ -365,9 +365,12 @@ class Run {
     const { message } = error;
     const [whole, at = ""] = LOST.exec(message) ?? [];
     if (message.startsWith("The engine is lost, and")) {
-      const last = this.#atPolls.slice(-SIZE);
-      if (last.length === SIZE && last.every((it) => it)) this.#lostAtPolls++;
-      else this.#lost++;
+      // Of the first one it can't be told from the next change, which is open.
+      // The others are given what that has answered, and nothing else.
+      const others = this.#atPolls.slice(1 - SIZE);
+      if (others.length === SIZE - 1 && others.every((it) => it)) {
+        this.#lostAtPolls++;
+      } else this.#lost++;
       this.#back = Promise.withResolvers();
       this.#recovery.push(this.#server.stats().recovery);
       return this.#options.onFailure?.(`ALL ENGINES ARE LOST: ${message}`);
