@@ -1,5 +1,5 @@
 /**
- * The page and what it loads, straight from Deno's own npm cache: no bundler,
+ * The pages and what they load, straight from Deno's own npm cache: no bundler,
  * no CDN, no node_modules.
  *
  * @module
@@ -28,7 +28,7 @@ const PACKAGES = new Map(
   ]),
 );
 
-const PAGE = pathOf("./page/index.html");
+const PAGES = dirname(pathOf("./page/index.html"));
 
 /**
  * A package's name and the folder of it, as they stand in a URL. The rest of a
@@ -37,17 +37,25 @@ const PAGE = pathOf("./page/index.html");
  */
 const ASSET = /^\/npm\/(@finos\/[a-z0-9-]+)\/(dist\/(?:cdn|css|esm|wasm))\//;
 
+/** What the pages share. */
+const SHARED = /^\/page\/([a-z]+\.(?:css|js|svg))$/;
+
 /** `no-cache` is "ask whether it's still good": with the ETag, mostly a 304. */
 const HEADERS = ["cache-control: no-cache", "x-content-type-options: nosniff"];
 
-/** Answers with the page at `/`, a package's file below `/npm/`, else a 404. */
-export async function serveAsset(request: Request): Promise<Response> {
+/**
+ * Answers with a page at `/`, with what pages share below `/page/`, with a
+ * package's file below `/npm/`, else with a 404.
+ *
+ * @param page The page's file in `examples/page/`.
+ */
+export async function serveAsset(
+  request: Request,
+  page = "index.html",
+): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (pathname === "/") {
-    const response = await serveFile(request, PAGE);
-    response.headers.set("cache-control", "no-cache");
-    return response;
-  }
+  const file = pathname === "/" ? page : SHARED.exec(pathname)?.[1];
+  if (file !== undefined) return await servePage(request, file);
   const [, name = "", folder = ""] = ASSET.exec(pathname) ?? [];
   const root = PACKAGES.get(name);
   if (!root) return new Response("Not Found", { status: 404 });
@@ -57,6 +65,16 @@ export async function serveAsset(request: Request): Promise<Response> {
     headers: HEADERS,
     quiet: true,
   });
+}
+
+/** Answers with a file of `examples/page/`, whatever the URL. */
+export async function servePage(
+  request: Request,
+  file: string,
+): Promise<Response> {
+  const response = await serveFile(request, join(PAGES, file));
+  response.headers.set("cache-control", "no-cache");
+  return response;
 }
 
 function pathOf(specifier: string): string {

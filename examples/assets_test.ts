@@ -24,9 +24,14 @@ Deno.test("serveAsset() answers with the page at the root", async () => {
 
 Deno.test("serveAsset() has every file that the page names", async () => {
   const { text } = await get("/");
-  const paths = text.match(/\/npm\/[^"]+/g) ?? [];
+  const shared = text.match(/\/page\/[^"]+/g) ?? [];
+  assertEquals(shared.length, 4);
+  const texts = await Promise.all(
+    shared.map(async (path) => (await get(path)).text),
+  );
+  const paths = [text, ...texts].join().match(/\/npm\/[^"]+/g) ?? [];
   assertEquals(paths.length, 5);
-  for (const path of paths) {
+  for (const path of [...shared, ...paths]) {
     const { status } = await get(path, { method: "HEAD" });
     assertEquals(status, 200, path);
   }
@@ -61,6 +66,8 @@ Deno.test("serveAsset() shows nothing else of the packages or the disk", async (
     const path of [
       "/server.ts",
       "/page/index.html",
+      "/page/none.js",
+      "/page/..%2fserver.ts",
       "/npm/",
       "/npm/@finos/perspective-viewer/package.json",
       "/npm/@finos/perspective-viewer/src/ts/perspective-viewer.ts",

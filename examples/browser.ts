@@ -45,9 +45,14 @@ export function hasChromium(): boolean {
 
 /**
  * Starts a browser with a profile of its own and opens a page in it; resolves
- * when the table is on the screen.
+ * when a table is on the screen.
+ *
+ * @param before Done on the page before that, such as a login.
  */
-export async function openPage(url: string): Promise<OpenPage> {
+export async function openPage(
+  url: string,
+  before?: (page: Page) => Promise<void>,
+): Promise<OpenPage> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     headless: true,
@@ -69,6 +74,7 @@ export async function openPage(url: string): Promise<OpenPage> {
       if (protocol !== "data:") origins.add(origin);
     });
     await page.goto(url);
+    await before?.(page);
     await page.locator("#state[data-state=connected]").waitFor();
     await page.locator("regular-table td").first().waitFor();
     return {

@@ -24,6 +24,7 @@ import {
   WorkerPool,
 } from "../mod.ts";
 import { serveAsset } from "./assets.ts";
+import { healthOf, onInterrupt, urlOf } from "./run.ts";
 
 /** The name under which the page opens the table. */
 const TABLE = "data_source_one";
@@ -222,13 +223,6 @@ export async function serveExample(
   }
 }
 
-/** For a readiness probe: whether to send browsers here. */
-function healthOf(handler: PerspectiveHandler): Response {
-  const health = handler.health();
-  const isReady = health.status === "ok" || health.status === "degraded";
-  return Response.json(health, { status: isReady ? 200 : 503 });
-}
-
 /** What the engines run in; nothing if that is the main thread. */
 function newPool(
   { workers: size, isolation = "worker" }: ExampleOptions,
@@ -281,14 +275,6 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the port is in use";
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n", 1)[0]!;
-}
-
-/** The address as one types it into a browser. */
-function urlOf({ hostname, port }: Deno.NetAddr): string {
-  if (hostname === "0.0.0.0" || hostname === "::") hostname = "localhost";
-  return `http://${
-    hostname.includes(":") ? `[${hostname}]` : hostname
-  }:${port}/`;
 }
 
 /** What the command line says; null if it asks for help. */
@@ -350,25 +336,6 @@ function parseOptions(args: string[]): ExampleOptions | null {
     ...(workers === undefined ? {} : { workers: Number(workers) }),
     ...(file === undefined ? {} : { file }),
   };
-}
-
-/**
- * Calls `stop` on the first Ctrl-C or SIGTERM, which answers what is under way;
- * the second ends at once.
- */
-function onInterrupt(stop: () => Promise<void>): void {
-  let stopping = false;
-  const listener = async () => {
-    if (stopping) Deno.exit(130);
-    stopping = true;
-    await stop();
-    // A listener keeps the process alive. Without them it ends by itself.
-    for (const signal of signals) Deno.removeSignalListener(signal, listener);
-  };
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT"]
-    : ["SIGINT", "SIGTERM"];
-  for (const signal of signals) Deno.addSignalListener(signal, listener);
 }
 
 async function main(args: string[]): Promise<void> {
