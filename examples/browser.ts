@@ -43,6 +43,11 @@ export function hasChromium(): boolean {
   }
 }
 
+/** Why tests in the browser are ignored, for their names; empty if they aren't. */
+export const noBrowser = hasChromium()
+  ? ""
+  : ` (ignored: no browser at ${CHROMIUM}, the variable CHROMIUM names another)`;
+
 /**
  * Starts a browser with a profile of its own and opens a page in it; resolves
  * when a table is on the screen.
@@ -59,9 +64,11 @@ export async function openPage(
     args: FLAGS,
   });
   try {
-    const page = await browser.newPage({
+    // A context by its name, in which there can be more tabs.
+    const context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
     });
+    const page = await context.newPage();
     page.setDefaultTimeout(10_000);
     const errors: string[] = [];
     const origins = new Set<string>();

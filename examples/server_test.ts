@@ -8,7 +8,7 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { frame, makeView, parts } from "../src/testing/frames.ts";
-import { CHROMIUM, hasChromium, openPage } from "./browser.ts";
+import { noBrowser, openPage } from "./browser.ts";
 import { serveExample } from "./server.ts";
 
 const PROGRAM = fileURLToPath(import.meta.resolve("./server.ts"));
@@ -344,10 +344,6 @@ Deno.test({
 });
 
 // -- In the browser --
-
-const noBrowser = hasChromium()
-  ? ""
-  : ` (ignored: no browser at ${CHROMIUM}, the variable CHROMIUM names another)`;
 
 for (
   const [engine, workers] of [["3.8.0", 0], ["3.8.0", 3], ["5.5.1", 0]] as const
