@@ -84,6 +84,8 @@ export async function serveAuth(port = 8080): Promise<AuthExample> {
   function logOut(login: Login): void {
     logins.delete(login.id);
     clearTimeout(login.timer);
+    // For a connection that is just being opened, which nobody can close yet.
+    login.access.update({ see: false });
     disconnect(login, "logged out");
   }
 
