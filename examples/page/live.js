@@ -91,10 +91,11 @@ async function show(perspective, viewers, configs, open) {
   const tables = await open(client, perspective);
   // With the old connection its views are gone, so all is loaded anew and then
   // put back to how it was.
-  await Promise.all(viewers.map(async (viewer, i) => {
+  // One viewer after the other.
+  for (const [i, viewer] of viewers.entries()) {
     await viewer.load(tables[i]);
     await viewer.restore(configs[i]);
-  }));
+  }
   hideError();
   showState("connected", "connected");
   // Not the promise itself: whoever awaits this would wait for that.
