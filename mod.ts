@@ -54,6 +54,7 @@ export {
   type ServerOptions,
   type ServerStats,
 } from "./src/server/server.ts";
+export type { RefusalReason, Refusals } from "./src/router/refusal.ts";
 export type { ReplicaState, ReplicaStats } from "./src/router/replica.ts";
 export type { RecoveryStats } from "./src/router/recovery/recovery.ts";
 export type {

@@ -8,6 +8,7 @@ import { errorAnswer, simpleRequest } from "../protocol/answers.ts";
 import { readdress, type Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
 import type { Inbox } from "./inbox.ts";
+import type { RefusalReason } from "./refusal.ts";
 import type { Replica } from "./replica.ts";
 import { entityBytes, type RequestHeader } from "./request.ts";
 import { ownRoute, type Route, type RouteOwner } from "./route.ts";
@@ -248,8 +249,13 @@ export class Asker {
   }
 
   /** Answers a request with an error of the router's own. */
-  refuse(frame: Uint8Array, header: RequestHeader, message: string): void {
-    this.router.countRefused();
+  refuse(
+    frame: Uint8Array,
+    header: RequestHeader,
+    message: string,
+    reason: RefusalReason = "invalid",
+  ): void {
+    this.router.countRefused(reason);
     this.reply(errorAnswer(header.msgId, entityBytes(frame, header), message));
   }
 }

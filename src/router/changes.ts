@@ -55,6 +55,7 @@ export function change(
         header,
         `Cannot make table: this session has made ${count}, at most ` +
           `${asker.maxTables} may be (maxTables); delete one first`,
+        "limits",
       );
     }
     // One of that name may be about to go, and would take this one along.

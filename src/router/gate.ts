@@ -7,7 +7,6 @@
 import type { Access, TableAction } from "../policy/access.ts";
 import { needOf } from "../policy/permissions.ts";
 import {
-  errorAnswer,
   madePort,
   sourceNotFound,
   tableNotFound,
@@ -185,10 +184,7 @@ export class Gate {
   }
 
   #refuse(frame: Uint8Array, header: RequestHeader, why: Refusal): true {
-    this.#asker.router.countRefused();
-    this.#asker.reply(
-      errorAnswer(header.msgId, entityBytes(frame, header), why),
-    );
+    this.#asker.refuse(frame, header, why, "access");
     return true;
   }
 }

@@ -330,7 +330,7 @@ export class Inspection {
     if (refusal === NO_TABLE) {
       const entity = entityBytes(frame, header);
       this.#asker.reply(tableNotFound(header.msgId, entity, header.kind)!);
-    } else this.#asker.refuse(frame, header, refusal);
+    } else this.#asker.refuse(frame, header, refusal, "guards");
     return true;
   }
 }

@@ -36,6 +36,7 @@ import {
   type RecoveryStats,
 } from "./recovery/recovery.ts";
 import { Predictor } from "./predictor.ts";
+import { noRefusals, type RefusalReason, type Refusals } from "./refusal.ts";
 import {
   type Job,
   Replica,
@@ -167,6 +168,8 @@ export interface RouterStats {
    * unknown, not allowed, too much, or not fit for an engine.
    */
   readonly refused: number;
+  /** The same by the reason. */
+  readonly refusals: Refusals;
   /** Requests so far that the engine failed instead of answering. */
   readonly failed: number;
   /**
@@ -265,7 +268,7 @@ export class Router
   #requests = 0;
   readonly #reads = { computed: 0, joined: 0, remembered: 0 };
   readonly #pushes = { computed: 0, sent: 0 };
-  #refused = 0;
+  readonly #refusals = noRefusals();
   #failed = 0;
   #dropped = 0;
 
@@ -354,7 +357,8 @@ export class Router
       requests: this.#requests,
       reads: this.#readStats(),
       pushes: { ...this.#pushes },
-      refused: this.#refused,
+      refused: Object.values(this.#refusals).reduce((sum, it) => sum + it),
+      refusals: { ...this.#refusals },
       failed: this.#failed,
       dropped: this.#dropped,
     };
@@ -419,8 +423,8 @@ export class Router
   }
 
   /** See {@linkcode SessionHost.countRefused}. */
-  countRefused(): void {
-    this.#refused++;
+  countRefused(reason: RefusalReason): void {
+    this.#refusals[reason]++;
   }
 
   /** See {@linkcode SessionHost.countDropped}. */

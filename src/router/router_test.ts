@@ -577,6 +577,7 @@ Deno.test("Router.stats() counts", () => {
     pushes: { computed: 0, sent: 0 },
     requests: 0,
     refused: 0,
+    refusals: { invalid: 0, access: 0, limits: 0, guards: 0 },
     failed: 0,
     dropped: 0,
   });
@@ -608,6 +609,7 @@ Deno.test("Router.stats() counts", () => {
     pushes: { computed: 0, sent: 0 },
     requests: 7,
     refused: 1,
+    refusals: { invalid: 1, access: 0, limits: 0, guards: 0 },
     failed: 1,
     dropped: 1,
   });

@@ -151,7 +151,7 @@ export class Session implements RouteOwner, Holding {
     const full = this.#inbox.whyFull(frame.length);
     if (full !== undefined) {
       readHeader(frame, HEADER);
-      this.#asker.refuse(frame, HEADER, full);
+      this.#asker.refuse(frame, HEADER, full, "limits");
     } else if (this.#inbox.isHolding) this.#inbox.hold(frame);
     else this.#handle(frame);
   }
@@ -391,7 +391,7 @@ export class Session implements RouteOwner, Holding {
 
   /** What is answered instead of `answer`. */
   #tooLarge(answer: Uint8Array): Uint8Array {
-    this.#router.countRefused();
+    this.#router.countRefused("limits");
     const header = newHeader();
     readHeader(answer, header);
     const { msgId, kind } = header;

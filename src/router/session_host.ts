@@ -10,6 +10,7 @@ import type { Line } from "../protocol/kinds.ts";
 import type { FeedHost } from "./feed.ts";
 import type { Inspector } from "./inspection.ts";
 import type { ReadMemory, Reads } from "./read_memory.ts";
+import type { RefusalReason } from "./refusal.ts";
 import type { Replica } from "./replica.ts";
 import type { Route } from "./route.ts";
 import type { EngineView, ViewNames } from "./view.ts";
@@ -220,7 +221,7 @@ export interface SessionHost
   /** The client asked something. */
   countRequest(): void;
   /** A request was refused without the engine. */
-  countRefused(): void;
+  countRefused(reason: RefusalReason): void;
   /** A frame came for nobody. */
   countDropped(): void;
   /** A client's view began (1) or ended (-1). */

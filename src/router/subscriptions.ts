@@ -61,6 +61,7 @@ export class Subscriptions {
         header,
         `Cannot subscribe: this session has ${this.#all.size} subscriptions, ` +
           `at most ${this.#most} may be (maxSubscriptions); end one first`,
+        "limits",
       );
     }
     // It lives longer than the frame should.

@@ -75,6 +75,7 @@ export class Views {
         header,
         `Cannot make view: this session has ${this.#byName.size}, at most ` +
           `${this.#most} may be (maxViews); delete one first`,
+        "limits",
       );
     }
     const table = entityOf(frame, header);

@@ -19,6 +19,7 @@ import { Guard } from "../guards/guard.ts";
 import { type PayloadLimits, payloadLimits } from "../guards/payload.ts";
 import { type ViewLimits, viewLimits } from "../guards/view_config.ts";
 import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
+import { noRefusals } from "../router/refusal.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
 import { EarlySession } from "./early_session.ts";
@@ -283,6 +284,7 @@ const NOTHING: RouterStats = {
     abandoned: 0,
   },
   refused: 0,
+  refusals: noRefusals(),
   failed: 0,
   dropped: 0,
 };
