@@ -116,6 +116,7 @@ export class Asker {
   ): number {
     const isRequest = more?.subscription !== true;
     if (isRequest) this.#inbox.add(header.end);
+    else this.#session.subscribed(header.msgId);
     if (more?.isPutOff) this.#inbox.putOff();
     return this.router.register({
       session: this.#session,
@@ -256,6 +257,9 @@ export class Asker {
     reason: RefusalReason = "invalid",
   ): void {
     this.router.countRefused(reason);
-    this.reply(errorAnswer(header.msgId, entityBytes(frame, header), message));
+    this.#session.reply(
+      errorAnswer(header.msgId, entityBytes(frame, header), message),
+      reason,
+    );
   }
 }

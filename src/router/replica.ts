@@ -7,6 +7,7 @@
 import type { Engine } from "../engine/engine.ts";
 import type { Reframed } from "../protocol/frame.ts";
 import { Kind } from "../protocol/kinds.ts";
+import type { RequestObserver } from "./observer.ts";
 import { Turns, type Waiting } from "./turns.ts";
 import type { EngineView } from "./view.ts";
 import { type Clock, Watchdog } from "./watchdog.ts";
@@ -50,6 +51,8 @@ export interface Watch extends Clock {
 
 /** Whom a replica tells what its engine tells it. */
 export interface ReplicaOwner {
+  /** Is told how long what an engine executes has waited, and has taken. */
+  readonly observer?: RequestObserver | undefined;
   /** See `EngineListener.frame`. */
   frame(replica: Replica, frame: Uint8Array): void;
   /** See `EngineListener.failed`. */
@@ -76,6 +79,8 @@ export interface ReplicaOwner {
 interface Turn {
   readonly jobs: readonly Job[];
   readonly isChange: boolean;
+  /** When it was asked for, if somebody wants to know. */
+  readonly since: number | undefined;
 }
 
 /** A job in the engine. */
@@ -220,6 +225,8 @@ export class Replica {
   /** What the batch under way has taken so far. */
   #micros = 0;
   #sentMicros = 0;
+  /** When what is under way began, if somebody wants to know. */
+  #begun: number | undefined;
   #predicted = 0;
   #isPumping = false;
   #executed = 0;
@@ -341,8 +348,12 @@ export class Replica {
       return;
     }
     for (const job of jobs) this.#predicted += job.predicted;
-    this.#turns.add({ jobs, isChange: false }, jobs[0]!);
+    this.#turns.add(this.#turn(jobs, false), jobs[0]!);
     this.#pump();
+  }
+
+  #turn(jobs: readonly Job[], isChange: boolean): Turn {
+    return { jobs, isChange, since: this.#owner.observer?.now() };
   }
 
   /** Whether the engine is there, and has what these are about. */
@@ -358,7 +369,7 @@ export class Replica {
    */
   sendInOrder(jobs: readonly Job[], holds = false): void {
     for (const job of jobs) this.#predicted += job.predicted;
-    const turn = { jobs, isChange: false };
+    const turn = this.#turn(jobs, false);
     if (holds) this.#turns.addHolding(turn);
     else this.#turns.addChanges(turn, []);
     this.#pump();
@@ -367,7 +378,7 @@ export class Replica {
   /** Executes jobs while changes are held. */
   sendDuring(...jobs: readonly Job[]): void {
     for (const job of jobs) this.#predicted += job.predicted;
-    this.#turns.addDuring({ jobs, isChange: false });
+    this.#turns.addDuring(this.#turn(jobs, false));
     this.#pump();
   }
 
@@ -575,7 +586,7 @@ export class Replica {
       if (poll) this.#batchesBehind++;
     }
     this.#changesBehind += jobs.length;
-    this.#turns.addChanges({ jobs, isChange: true }, jobs);
+    this.#turns.addChanges(this.#turn(jobs, true), jobs);
     this.#pump();
   }
 
@@ -585,18 +596,30 @@ export class Replica {
    */
   sendNow(frame: Reframed, kind: number, key = ""): void {
     if (key !== "") this.#measured.push(key);
-    this.#engine.send(frame, kind, false);
+    this.#executeNow(frame, kind, false);
   }
 
   /** The same for a change. */
   changeNow({ frame, kind, table, change }: Job, poll: boolean): void {
     this.#given.set(table!, change);
-    this.#engine.send(frame!, kind, poll);
+    this.#executeNow(frame!, kind, poll);
   }
 
   /** The same for a poll. */
   pollNow(): void {
+    const { observer } = this.#owner;
+    if (observer === undefined) return this.#engine.poll();
+    const start = observer.now();
     this.#engine.poll();
+    observer.executed(0, 0, observer.now() - start);
+  }
+
+  #executeNow(frame: Reframed, kind: number, poll: boolean): void {
+    const { observer } = this.#owner;
+    if (observer === undefined) return this.#engine.send(frame, kind, poll);
+    const start = observer.now();
+    this.#engine.send(frame, kind, poll);
+    observer.executed(kind, 0, observer.now() - start);
   }
 
   /** Ends the engine. */
@@ -626,6 +649,7 @@ export class Replica {
     this.#busyMicros += micros;
     if (this.#pushedTo.size > 0) this.#pushedTo.clear();
     const sent = this.#sent.shift();
+    if (sent !== undefined) this.#observe(sent, micros);
     const next = this.#sent[0];
     if (next === undefined) this.#watchdog?.end();
     else this.#begin(next.job);
@@ -642,6 +666,14 @@ export class Replica {
     const isBatchDone = turn.isChange && this.#onChanged(job, micros);
     this.#pump();
     if (isBatchDone) this.#owner.progress();
+  }
+
+  /** Whoever observes is told of what was executed, if all of it is known. */
+  #observe({ job, turn }: Sent, micros: number): void {
+    const { observer } = this.#owner;
+    if (observer === undefined || turn.since === undefined) return;
+    if (this.#begun === undefined) return;
+    observer.executed(job.kind, this.#begun - turn.since, micros / 1000);
   }
 
   /** A change was executed. Returns whether that was the last of a batch. */
@@ -662,6 +694,7 @@ export class Replica {
 
   /** `job` is under way from now on. */
   #begin({ kind, isErrand }: Job): void {
+    this.#begun = this.#owner.observer?.now();
     if (this.#watch === undefined) return;
     const timeout = this.#watch.timeout(kind);
     this.#watchdog!.begin(

@@ -6,14 +6,17 @@
 
 import type { Header } from "../protocol/header.ts";
 import { NO_BYTES, type Reframed } from "../protocol/frame.ts";
+import type { RefusalReason } from "./refusal.ts";
 import type { EngineView, View } from "./view.ts";
 
 /** Whoever gets the frames of a route. */
 export interface RouteOwner {
   /** Whether it takes nothing any more. */
   readonly closed: boolean;
-  /** Takes an answer of the router's own. */
-  reply(frame: Uint8Array): void;
+  /** Takes an answer of the router's own, a refusal if that has a reason. */
+  reply(frame: Uint8Array, refusal?: RefusalReason): void;
+  /** A subscription, by the client's `msg_id`, has begun. */
+  subscribed(msgId: number): void;
   /** Takes the engine's answer to a request. The frame is lent. */
   answer(route: Route, frame: Uint8Array, header: Header): void;
   /** Takes the engine's answer to a `table_delete`. The frame is lent. */

@@ -35,6 +35,7 @@ import {
   type RecoveryHost,
   type RecoveryStats,
 } from "./recovery/recovery.ts";
+import type { RequestObserver } from "./observer.ts";
 import { Predictor } from "./predictor.ts";
 import { noRefusals, type RefusalReason, type Refusals } from "./refusal.ts";
 import {
@@ -261,6 +262,7 @@ export class Router
   /** Counts requests: the router's own idea of time. */
   #stamp = 0;
   readonly #header = newHeader();
+  #observer: RequestObserver | undefined;
   #lastId = FIRST_ID - 1;
   #lost: ServerLostError | undefined;
   #views = 0;
@@ -327,8 +329,20 @@ export class Router
   openSession(options: SessionOptions): Session {
     if (this.#lost !== undefined) throw this.#lost;
     const session = new Session(this, options, this.#limits, this.#onError);
+    if (this.#observer !== undefined) session.observe(this.#observer);
     this.#sessions.add(session);
     return session;
+  }
+
+  /** Has `observer` follow all requests from now on; with none, nobody. */
+  observe(observer: RequestObserver | undefined): void {
+    this.#observer = observer;
+    for (const session of this.#sessions) session.observe(observer);
+  }
+
+  /** See {@linkcode ReplicaOwner.observer}. */
+  get observer(): RequestObserver | undefined {
+    return this.#observer;
   }
 
   /** Passes the changes since the last poll on to views. */

@@ -27,7 +27,9 @@ import { change } from "./changes.ts";
 import { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
 import { Inspection } from "./inspection.ts";
+import type { RequestObserver, SessionObserver } from "./observer.ts";
 import { contentOf, entityBytes, type RequestHeader } from "./request.ts";
+import type { RefusalReason } from "./refusal.ts";
 import type { Route, RouteOwner } from "./route.ts";
 import type {
   FrameRole,
@@ -86,6 +88,8 @@ export class Session implements RouteOwner, Holding {
   readonly #unlisten: (() => void) | undefined;
   readonly #maxStrikes: number;
   readonly #maxResultSize: number;
+  /** What follows its requests, if something does. */
+  #observer: SessionObserver | undefined;
   #strikes = 0;
   /** Answers to be taken one by one, since an engine was lost at a request. */
   #caution = 0;
@@ -148,6 +152,7 @@ export class Session implements RouteOwner, Holding {
   handleRequest(frame: Uint8Array): void {
     if (this.#closed || this.#stopped) return;
     this.#router.countRequest();
+    this.#observer?.asked(frame);
     const full = this.#inbox.whyFull(frame.length);
     if (full !== undefined) {
       readHeader(frame, HEADER);
@@ -163,6 +168,7 @@ export class Session implements RouteOwner, Holding {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#observer?.ended();
     this.#unlisten?.();
     this.#router.forget(this);
     // What it asked is still done: a program may send changes and be gone.
@@ -171,9 +177,21 @@ export class Session implements RouteOwner, Holding {
 
   // -- For the router --------------------------------------------------------
 
+  /** Has `observer` follow its requests from now on; with none, nobody. */
+  observe(observer: RequestObserver | undefined): void {
+    this.#observer = observer?.opened((name) =>
+      this.#views.get(name)?.engineView.table
+    );
+  }
+
   /** Sends an answer of the router's own. */
-  reply(frame: Uint8Array): void {
-    this.#send(frame, "answer");
+  reply(frame: Uint8Array, refusal?: RefusalReason): void {
+    this.#send(frame, "answer", refusal);
+  }
+
+  /** See {@linkcode RouteOwner.subscribed}. */
+  subscribed(msgId: number): void {
+    this.#observer?.subscribed(msgId);
   }
 
   /** A request won't be heard of any more. */
@@ -276,6 +294,7 @@ export class Session implements RouteOwner, Holding {
   end(reason: SessionEnd): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#observer?.ended();
     this.#tellEnd(reason);
   }
 
@@ -378,11 +397,17 @@ export class Session implements RouteOwner, Holding {
 
   // -- Its client, and its end -----------------------------------------------
 
-  #send(frame: Uint8Array, role: FrameRole): void {
+  #send(frame: Uint8Array, role: FrameRole, refusal?: RefusalReason): void {
     if (this.#closed) this.#router.countDropped();
-    else if (role !== "answer" || frame.length <= this.#maxResultSize) {
+    else if (role !== "answer") this.#write(frame, role);
+    else if (frame.length <= this.#maxResultSize) {
+      this.#observer?.answered(frame, refusal);
       this.#write(frame, role);
-    } else this.#write(this.#tooLarge(frame), role);
+    } else {
+      const instead = this.#tooLarge(frame);
+      this.#observer?.answered(instead, "limits");
+      this.#write(instead, role);
+    }
     if (role === "answer" && this.#caution > 0) {
       this.#caution--;
       if (this.#inbox.isHolding) this.retry();

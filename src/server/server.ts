@@ -19,6 +19,7 @@ import { Guard } from "../guards/guard.ts";
 import { type PayloadLimits, payloadLimits } from "../guards/payload.ts";
 import { type ViewLimits, viewLimits } from "../guards/view_config.ts";
 import { isKindName, kindInfo, type Line } from "../protocol/kinds.ts";
+import type { RequestObserver } from "../router/observer.ts";
 import { noRefusals } from "../router/refusal.ts";
 import { Router, type RouterStats } from "../router/router.ts";
 import type { SendFrame } from "../router/session_host.ts";
@@ -323,6 +324,7 @@ export class Server implements AsyncDisposable {
   readonly #guard = new Guard();
   #reloading: Reload | undefined;
   #router: Router | undefined;
+  #observer: RequestObserver | undefined;
   readonly #size: number;
   #failed = false;
   #closed: Promise<void> | undefined;
@@ -415,7 +417,7 @@ export class Server implements AsyncDisposable {
     this.#open = () => startAll(executor ?? INLINE, engine).then(newRouter);
     // The router is there as soon as the engines are.
     this.#opening = startAll(executor ?? INLINE, engine)
-      .then((engines) => this.#router = newRouter(engines));
+      .then((engines) => this.#use(newRouter(engines)));
     this.ready = this.#opening.then(() => {});
     this.ready.catch((reason) => {
       this.#failed = true;
@@ -548,6 +550,28 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * Has `observer` told what becomes of each request from now on. That is what
+   * {@linkcode instrument} does, which most will want to call instead.
+   *
+   * @returns What ends it.
+   * @throws {Error} If it has an observer already.
+   */
+  observe(observer: RequestObserver): Disposable {
+    if (this.#observer !== undefined) {
+      throw new Error("Cannot observe server: it is observed already");
+    }
+    this.#observer = observer;
+    this.#router?.observe(observer);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#observer !== observer) return;
+        this.#observer = undefined;
+        this.#router?.observe(undefined);
+      },
+    };
+  }
+
+  /**
    * Ends all sessions, answers their open requests with an error, and gives
    * the tables' memory back. Tables of a foreign server stay where they are.
    * What `onLost` is at fails, and isn't reported. Safe to call twice.
@@ -572,6 +596,11 @@ export class Server implements AsyncDisposable {
     await this.close();
   }
 
+  #use(router: Router): Router {
+    if (this.#observer !== undefined) router.observe(this.#observer);
+    return this.#router = router;
+  }
+
   /** One that is lost before it is in use isn't replaced: its reload fails. */
   #onRouterLost(router: Router): void {
     const isInUse = this.#router === router;
@@ -588,7 +617,7 @@ export class Server implements AsyncDisposable {
     try {
       const router = await reload.done;
       if (router === undefined) return;
-      this.#router = router;
+      this.#use(router);
       this.#opening = Promise.resolve(router);
     } catch (reason) {
       if (this.#closed !== undefined) return;
