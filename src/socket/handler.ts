@@ -57,6 +57,8 @@ export type HandshakeRefusal =
 export interface HandlerStats {
   /** Sockets that are open or closing. */
   readonly connections: number;
+  /** Bytes that wait for clients to read them, all together. */
+  readonly bufferedAmount: number;
   /** Handshakes that were accepted so far. */
   readonly accepted: number;
   /** Handshakes that were refused so far, whatever the reason. */
@@ -185,6 +187,7 @@ export class PerspectiveHandler implements AsyncDisposable {
   stats(): HandlerStats {
     return {
       connections: this.#connections.size,
+      bufferedAmount: this.#bufferedAmount(),
       accepted: this.#accepted,
       refused: this.#refused,
       refusals: { ...this.#refusals },
@@ -412,6 +415,12 @@ export class PerspectiveHandler implements AsyncDisposable {
     this.#connections.add(connection);
     this.#accepted++;
     return upgraded.response;
+  }
+
+  #bufferedAmount(): number {
+    let bytes = 0;
+    for (const { bufferedAmount } of this.#connections) bytes += bufferedAmount;
+    return bytes;
   }
 
   #count(reason: HandshakeRefusal): void {
