@@ -55,6 +55,14 @@ export {
   type ServerStats,
 } from "./src/server/server.ts";
 export type { RefusalReason, Refusals } from "./src/router/refusal.ts";
+export {
+  instrument,
+  type InstrumentOptions,
+} from "./src/metrics/instrument.ts";
+export type {
+  RequestObserver,
+  SessionObserver,
+} from "./src/router/observer.ts";
 export type { ReplicaState, ReplicaStats } from "./src/router/replica.ts";
 export type { RecoveryStats } from "./src/router/recovery/recovery.ts";
 export type {
