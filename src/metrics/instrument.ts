@@ -37,11 +37,11 @@ export interface InstrumentOptions {
    */
   readonly meter?: Meter;
   /**
-   * Takes a span for each request, if it wants it.
+   * Takes a span for each request, if it wants it. `false` traces nothing.
    *
    * @default the global one of that name
    */
-  readonly tracer?: Tracer;
+  readonly tracer?: Tracer | false;
   /**
    * Is said of everything that is measured and traced. Where a program has
    * several servers, something has to tell them apart.
@@ -75,7 +75,8 @@ const NAME = "@perspective-deno/handler";
  */
 export function instrument(options: InstrumentOptions): Disposable {
   const { server, handler, attributes = {} } = options;
-  const { meter = metrics.getMeter(NAME), tracer = globalTracer() } = options;
+  const { meter = metrics.getMeter(NAME) } = options;
+  const tracer = tracerOf(options);
   const instruments = newRequestInstruments(meter);
   const isMeasured = !isNoop(instruments.request);
   const ends = new DisposableStack();
@@ -94,8 +95,10 @@ function isNoop(histogram: Histogram): boolean {
   return histogram === createNoopMeter().createHistogram("");
 }
 
-/** The global tracer, if somebody gets its spans. */
-function globalTracer(): Tracer | undefined {
+/** The tracer to use, if somebody gets its spans. */
+function tracerOf({ tracer }: InstrumentOptions): Tracer | undefined {
+  if (tracer === false) return undefined;
+  if (tracer !== undefined) return tracer;
   const provider = trace.getTracerProvider();
   const isNoop = provider instanceof ProxyTracerProvider &&
     provider.getDelegate() === new ProxyTracerProvider().getDelegate();
