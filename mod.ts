@@ -58,6 +58,8 @@ export type { RefusalReason, Refusals } from "./src/router/refusal.ts";
 export {
   instrument,
   type InstrumentOptions,
+  type OtelMeter,
+  type OtelTracer,
 } from "./src/metrics/instrument.ts";
 export type {
   RequestObserver,

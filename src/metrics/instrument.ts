@@ -5,14 +5,11 @@
  */
 
 import {
-  type Attributes,
   createNoopMeter,
   type Histogram,
-  type Meter,
   metrics,
   ProxyTracerProvider,
   trace,
-  type Tracer,
 } from "@opentelemetry/api";
 import type { Server } from "../server/server.ts";
 import type { PerspectiveHandler } from "../socket/handler.ts";
@@ -22,6 +19,16 @@ import {
   watchServer,
 } from "./instruments.ts";
 import { RequestMeter } from "./request_meter.ts";
+
+/** A `Meter` of `npm:@opentelemetry/api`. */
+export type OtelMeter = ReturnType<
+  typeof import("@opentelemetry/api")["metrics"]["getMeter"]
+>;
+
+/** A `Tracer` of `npm:@opentelemetry/api`. */
+export type OtelTracer = ReturnType<
+  typeof import("@opentelemetry/api")["trace"]["getTracer"]
+>;
 
 /** What {@linkcode instrument} measures, and with what. */
 export interface InstrumentOptions {
@@ -35,18 +42,18 @@ export interface InstrumentOptions {
    * @default the global one named `@perspective-deno/handler`, which Deno
    * exports with `OTEL_DENO=true`
    */
-  readonly meter?: Meter;
+  readonly meter?: OtelMeter;
   /**
    * Takes a span for each request, if it wants it. `false` traces nothing.
    *
    * @default the global one of that name
    */
-  readonly tracer?: Tracer | false;
+  readonly tracer?: OtelTracer | false;
   /**
    * Is said of everything that is measured and traced. Where a program has
    * several servers, something has to tell them apart.
    */
-  readonly attributes?: Attributes;
+  readonly attributes?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** The instrumentation scope. */
@@ -96,7 +103,7 @@ function isNoop(histogram: Histogram): boolean {
 }
 
 /** The tracer to use, if somebody gets its spans. */
-function tracerOf({ tracer }: InstrumentOptions): Tracer | undefined {
+function tracerOf({ tracer }: InstrumentOptions): OtelTracer | undefined {
   if (tracer === false) return undefined;
   if (tracer !== undefined) return tracer;
   const provider = trace.getTracerProvider();
