@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import type { Attributes, Histogram, Span, Tracer } from "@opentelemetry/api";
+import type {
+  Attributes,
+  Histogram,
+  Span,
+  SpanOptions,
+  Tracer,
+} from "@opentelemetry/api";
 import { Access } from "../policy/access.ts";
 import { Kind } from "../protocol/kinds.ts";
 import { Server } from "../server/server.ts";
@@ -25,7 +31,8 @@ function fakeHistogram() {
 function fakeTracer(isRecording = true) {
   const ended: string[] = [];
   const tracer = {
-    startSpan: (name: string) => {
+    startSpan: (name: string, options: SpanOptions) => {
+      assertEquals(options.root, true);
       const attributes: Attributes = {};
       const span = {
         isRecording: () => isRecording,
