@@ -177,7 +177,7 @@ class Checker {
     const length = part.batch.length();
     const left = this.#limits.maxRows - this.#rows;
     if (length < 0n) damaged();
-    if (length > BigInt(left)) this.#tooManyRows(batch);
+    if (length > left) this.#tooManyRows(batch);
     const { reader, checker } = this.#open(part, batch);
     let weights: Float64Array | undefined;
     for (const column of this.#columns) {

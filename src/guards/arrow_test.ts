@@ -45,6 +45,19 @@ for (const name of Object.keys(FIXTURES)) {
   });
 }
 
+Deno.test("checkArrow() takes Infinity for no limit", () => {
+  const limits = {
+    maxColumns: Infinity,
+    maxRows: Infinity,
+    maxStringLength: Infinity,
+    maxNameLength: Infinity,
+    maxDecompressed: Infinity,
+  };
+  for (const name of Object.keys(FIXTURES)) {
+    assertEquals(checkArrow(fixture(name), limits), undefined, name);
+  }
+});
+
 Deno.test("checkArrow() lets through random tables", async () => {
   await forAll(300, (random) => {
     const { bytes, about } = randomArrow(random);

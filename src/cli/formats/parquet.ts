@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SchemaElement } from "hyparquet";
+import type { FileMetaData, SchemaElement } from "hyparquet";
 import { BadFileError, reasonOf } from "../errors.ts";
 import { columnsOf, type ColumnType, type Row, type Schema } from "../shape.ts";
 import { type Piece, readRange, type Survey } from "../source.ts";
@@ -31,7 +31,8 @@ const PHYSICAL: Readonly<Record<string, ColumnType>> = {
   DOUBLE: "float",
   FLOAT: "float",
   INT32: "integer",
-  // The engine's integers that don't come from CSV or Arrow have 32 bits.
+  // The engine's integers that don't come from CSV or Arrow have 32 bits, so
+  // this holds only for those that are too large for that.
   INT64: "float",
   INT96: "datetime",
 };
@@ -56,7 +57,10 @@ export async function surveyParquet(
   const metadata = await parquetMetadataAsync(file).catch(fail);
   const schema: Schema = {};
   for (const { element, children } of parquetSchema(metadata).children) {
-    schema[element.name] = typeOf(element, children.length > 0);
+    const type = typeOf(element, children.length > 0);
+    const isShort = element.type === "INT64" && type === "float" &&
+      !isScaled(element) && fits32Bits(metadata, element.name);
+    schema[element.name] = isShort ? "integer" : type;
   }
   if (Object.keys(schema).length === 0) {
     throw new BadFileError("it has no columns");
@@ -96,6 +100,23 @@ function typeOf(element: SchemaElement, isNested: boolean): ColumnType {
       logical_type.bitWidth === 32;
   if (isLong) return "float";
   return LOGICAL[logical] ?? PHYSICAL[type] ?? "string";
+}
+
+/** Whether whole numbers stand for fractions, or times. */
+function isScaled({ logical_type, converted_type }: SchemaElement): boolean {
+  return (logical_type?.type ?? converted_type ?? "") in LOGICAL;
+}
+
+/** Whether the file says of all rows that their numbers fit. */
+function fits32Bits({ row_groups }: FileMetaData, name: string): boolean {
+  return row_groups.every(({ columns }) => {
+    const column = columns.find(({ meta_data }) =>
+      meta_data?.path_in_schema.join() === name
+    );
+    const { min_value, max_value } = column?.meta_data?.statistics ?? {};
+    return typeof min_value === "bigint" && typeof max_value === "bigint" &&
+      min_value >= -(2n ** 31n) && max_value < 2n ** 31n;
+  });
 }
 
 function fail(error: unknown, row?: number): never {

@@ -116,7 +116,7 @@ export class BatchReader {
     const size = view.getBigInt64(0, true);
     const rest = stored.subarray(LENGTH);
     if (size === -1n) return rest;
-    if (size < 0n || size > BigInt(this.#allowance.left)) {
+    if (size < 0n || size > this.#allowance.left) {
       refuse(
         `its ${what} become ${size} bytes, more than is allowed; send fewer ` +
           "rows at a time",
