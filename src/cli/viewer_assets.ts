@@ -17,39 +17,74 @@ import datagrid from "@finos/perspective-viewer-datagrid/package.json" with {
 import d3fc from "@finos/perspective-viewer-d3fc/package.json" with {
   type: "json",
 };
-import { serveDir } from "@std/http/file-server";
-import { dirname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * A package's name and the folder of it, as they stand in a URL. The rest of a
- * package (sources, tests) is not for a browser. `dist/` stays in the URL since
- * the scripts ask for their WebAssembly as `../wasm/x.wasm`.
+ * A package's name and a file of it, as they stand in a URL. The rest of a
+ * package (sources, tests) is not for a browser, nor is what begins with a dot.
  */
-const ASSET = /^\/npm\/(@finos\/[a-z0-9-]+)\/(dist\/(?:cdn|css|esm|wasm))\//;
+const ASSET =
+  /^\/npm\/(@finos\/[a-z0-9-]+)\/(dist\/(?:cdn|css|esm|wasm)(?:\/\w[\w.-]*)+)$/;
 
-/** `no-cache` is "ask whether it's still good": with the ETag, mostly a 304. */
-const HEADERS = ["cache-control: no-cache", "x-content-type-options: nosniff"];
+/** The types that browsers insist on. */
+const TYPES: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=UTF-8",
+  ".js": "text/javascript; charset=UTF-8",
+  ".json": "application/json; charset=UTF-8",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+};
 
 /** Where each package lies on disk, by its name, once that is asked. */
 let packages: Map<string, string> | undefined;
 
 /** Answers with a package's file below `/npm/`, else a 404. */
-export function serveViewerAsset(request: Request): Promise<Response> {
+export async function serveViewerAsset(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
-  const [, name = "", folder = ""] = ASSET.exec(pathname) ?? [];
+  const [, name = "", file = ""] = ASSET.exec(pathname) ?? [];
   packages ??= new Map(
     [perspective, viewer, datagrid, d3fc].map((it) => [it.name, folderOf(it)]),
   );
-  const root = packages.get(name);
-  if (root === undefined) {
-    return Promise.resolve(new Response("Not Found", { status: 404 }));
+  const folder = packages.get(name);
+  const path = folder && join(folder, file);
+  const info = path && await Deno.stat(path).catch(() => undefined);
+  if (!info || !info.isFile) return new Response("Not Found", { status: 404 });
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return new Response("Method Not Allowed", {
+      status: 405,
+      headers: { allow: "GET, HEAD" },
+    });
   }
-  return serveDir(request, {
-    fsRoot: join(root, folder),
-    urlRoot: `npm/${name}/${folder}`,
-    headers: HEADERS,
-    quiet: true,
+  return await serve(request, path!, info);
+}
+
+async function serve(
+  request: Request,
+  path: string,
+  { size, mtime }: Deno.FileInfo,
+): Promise<Response> {
+  const etag = `W/"${size.toString(36)}-${
+    (mtime?.getTime() ?? 0).toString(36)
+  }"`;
+  const headers = {
+    // "Ask whether it's still good": with the ETag, mostly a 304.
+    "cache-control": "no-cache",
+    etag,
+    "x-content-type-options": "nosniff",
+  };
+  if (request.headers.get("if-none-match") === etag) {
+    return new Response(null, { status: 304, headers });
+  }
+  const body = request.method === "HEAD"
+    ? null
+    : (await Deno.open(path)).readable;
+  return new Response(body, {
+    headers: {
+      ...headers,
+      "content-length": `${size}`,
+      "content-type": TYPES[extname(path)] ?? "application/octet-stream",
+    },
   });
 }
 
