@@ -184,8 +184,8 @@ Deno.test({
       socket.onclose = resolve;
     });
     socket.onmessage = ({ data }) => {
-      // The others are under way, or are about to be.
-      if (kinds.push(parts(new Uint8Array(data)).kind) === 1) {
+      // The others are under way.
+      if (kinds.push(parts(new Uint8Array(data)).kind) === 2) {
         child.kill("SIGTERM");
       }
     };

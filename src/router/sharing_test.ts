@@ -17,6 +17,7 @@ import {
 import { type Script, TinyEngine } from "../testing/fake_engine.ts";
 import { forAll, type Random } from "../testing/random.ts";
 import {
+  ManualClock,
   recoveringTable,
   type Routing,
   routing,
@@ -1863,4 +1864,22 @@ Deno.test("A view that comes to linger makes way for who waits to delete its tab
   await settle();
   assertEquals(client.got.map(({ kind }) => kind), [Kind.TABLE_DELETE]);
   for (const { log } of engines) assertEquals(log.tables, {});
+});
+
+Deno.test("What a closed session is done with doesn't linger when the server is closed", async () => {
+  const clock = new ManualClock();
+  const { open, router, engines } = await recoveringTable(2, {
+    sharing: true,
+    viewLinger: 10_000,
+    later: clock.later,
+  });
+  const client = open();
+  client.ask(1, "t", Kind.TABLE_MAKE_VIEW, makeView("v"));
+  for (const engine of engines) engine.run();
+  const [view] = [0, 1].flatMap((i) => router.views.on(router.replicas[i]!));
+  client.session.close();
+  await router.close();
+  assertEquals(clock.pauses, []);
+  router.views.released(view!);
+  assertEquals(clock.pauses, []);
 });

@@ -43,6 +43,7 @@ export class ViewIndex implements LingeringHost {
   readonly #host: ViewIndexHost;
   readonly #lingering: Lingering;
   readonly #views = new Set<EngineView>();
+  #isOver = false;
   /** Those that may be given to others. */
   readonly #byKey = new Map<string, EngineView>();
 
@@ -148,7 +149,8 @@ export class ViewIndex implements LingeringHost {
    * last, the view lingers, or goes.
    */
   released(view: EngineView): void {
-    if (view.state !== "made") return;
+    // A session that had closed may be done with something only now.
+    if (this.#isOver || view.state !== "made") return;
     if (view.users.size > 0 || view.pending > 0) return;
     if (!this.#mayLinger(view)) return this.remove(view, this);
     this.#lingering.add(view);
@@ -199,6 +201,7 @@ export class ViewIndex implements LingeringHost {
 
   /** There is no engine any more. */
   clear(): void {
+    this.#isOver = true;
     this.#lingering.clear();
     this.#views.clear();
     this.#byKey.clear();
