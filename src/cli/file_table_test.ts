@@ -107,6 +107,12 @@ Deno.test("FileTable has types that all rows of a CSV file fit", async () => {
   await view.delete();
 });
 
+Deno.test("FileTable doesn't take CSV for text that is empty at first", async () => {
+  await using stage = new Stage();
+  const file = await stage.make("a.csv", "a,b\n1,\n2,\n3,1.5\n");
+  assertEquals(await file.table.schema(), { a: "integer", b: "float" });
+});
+
 Deno.test("FileTable widens the columns of CSV that look alike and aren't", async () => {
   await using stage = new Stage();
   // Both look like text, and only the first means that there is nothing.
