@@ -18,6 +18,7 @@ import {
 } from "../testing/frames.ts";
 import {
   flush,
+  ManualClock,
   recovering,
   recoveringTable,
   rows,
@@ -268,6 +269,27 @@ Deno.test("Views of a session that closes while its request is looked at go once
   remove(owner, 2, "t");
   await settle();
   assertEquals(answerTo(owner, 2), Kind.TABLE_DELETE);
+});
+
+Deno.test("They linger once, too", async () => {
+  const clock = new ManualClock();
+  const { inspector, open, settle, router } = start(1, {
+    sharing: true,
+    viewLinger: 10_000,
+    later: clock.later,
+  });
+  const owner = new TestClient(router);
+  make(owner, 1, "t", { a: INTEGER });
+  const client = open();
+  view(client, 1, "t");
+  await settle();
+  client.ask(2, "t", Kind.TABLE_UPDATE, rows("a"));
+  client.session.close();
+  await inspector.say(undefined);
+  await settle();
+  const { views, lingeringViews } = router.stats();
+  assertEquals([views, lingeringViews], [0, 1]);
+  assertEquals(clock.pauses, [10_000]);
 });
 
 Deno.test("An access that is trusted meanwhile lets through what is looked at", async () => {

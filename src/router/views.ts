@@ -157,7 +157,10 @@ export class Views {
   /** Deletes them all, with their subscriptions. */
   release(): void {
     const { tables } = this.#asker.router;
-    for (const view of this.#byName.values()) {
+    // Whoever is woken by one's end may come back here.
+    const views = [...this.#byName.values()];
+    this.#byName.clear();
+    for (const view of views) {
       const { isWithdrawn, table } = view.engineView;
       if (isWithdrawn) this.#forget(view);
       else {
@@ -165,7 +168,6 @@ export class Views {
         this.#left(view);
       }
     }
-    this.#byName.clear();
   }
 
   /** Forgets them: there is no engine any more. */
